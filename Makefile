@@ -1,0 +1,83 @@
+# Images from Noise. `make help` lists what can be made.
+# Each step leaves a stamp, so that nothing is installed or built twice.
+
+PYTHON ?= python3
+VENV   ?= .venv
+PORT   ?= 8000
+NB     ?=
+
+BIN       := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SITE      := _build/html/index.html
+SOURCES   := $(shell find book companion -type f \
+               -not -name '*.pyc' -not -path '*/.*' 2>/dev/null) \
+             _config.yml _toc.yml CHANGELOG.md
+
+# One thread a process: on small machines several threads for small tensors are slower than one.
+TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg PYTHONDONTWRITEBYTECODE=1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: help install book serve test check notebooks lock clean distclean
+
+help:  ## list these commands
+	@echo "Images from Noise: what can be made"
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@echo "Variables: PYTHON=python3.12 (the interpreter), NB=book/gan/dcgan.ipynb (one notebook), PORT=8000"
+
+install: $(INSTALLED)  ## make .venv and install the package with everything it needs
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing); this book needs Python 3.11 or newer:" \
+	       "install it, then run 'make PYTHON=/path/to/python3.11 ...'." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu run 'sudo apt install python3-venv'," \
+	       "then try again." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "==> making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "==> installing the package and its tools into $(VENV) (about 6 GB with torch, once; some minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	@touch $@
+
+book: $(SITE)  ## build the site into _build/html
+	@echo "==> the site is $(SITE); 'make serve' shows it at http://localhost:$(PORT)"
+
+$(SITE): $(INSTALLED) $(SOURCES)
+	@echo "==> building the site into _build/html (warnings are errors)"
+	@rm -rf _build/html
+	@$(BIN)/jupyter-book build -W -n --keep-going --quiet . || { rm -f $@; exit 1; }
+	@touch $@
+
+serve: $(SITE)  ## show the site at http://localhost:8000
+	@echo "==> serving the site at http://localhost:$(PORT) (stop with Ctrl-C)"
+	@$(BIN)/python -m http.server $(PORT) --directory _build/html
+
+check: $(INSTALLED)  ## check style and types (seconds)
+	@echo "==> ruff: style"
+	@$(BIN)/ruff check --quiet .
+	@echo "==> mypy: types"
+	@$(BIN)/mypy
+
+test: $(INSTALLED) $(SITE) check  ## run every check and every test (minutes)
+	@echo "==> pytest: package, notebooks and site, on two processes"
+	@$(TEST_ENV) $(BIN)/pytest -n 2 --dist loadfile \
+	  --cov --cov-report=term --cov-fail-under=90
+
+notebooks: $(INSTALLED)  ## run all notebooks, or NB=..., and rewrite their stored outputs
+	@echo "==> running $(or $(NB),every notebook)"
+	@$(BIN)/python -m book._tools.execute $(NB)
+
+lock: $(INSTALLED)  ## write the versions installed in .venv to constraints.txt
+	@echo "==> writing constraints.txt"
+	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable \
+	  | grep -viE '^(nvidia|cuda|triton|pip|setuptools|wheel)[-_a-z0-9]*=='; } > constraints.new
+	@mv constraints.new constraints.txt && touch $(INSTALLED)
+
+clean:  ## remove what was built, keep .venv
+	@echo "==> removing the site, caches and coverage data"
+	@rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist *.egg-info
+	@find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## remove .venv, too
+	@rm -rf $(VENV)
