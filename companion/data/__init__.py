@@ -1,0 +1,20 @@
+"""Images as tensors: Fashion-MNIST, its ranges checked, its batches shuffled.
+
+A data set is one ``uint8`` tensor; a batch of it becomes floats in [0, 1] where it is used.
+"""
+
+from companion.data.batching import batches, batches_per_epoch
+from companion.data.fashion import CLASS_NAMES, LabeledImages, fashion_mnist
+from companion.data.images import check_images, check_labels, to_float, to_uint8
+
+__all__ = [
+    "CLASS_NAMES",
+    "LabeledImages",
+    "batches",
+    "batches_per_epoch",
+    "check_images",
+    "check_labels",
+    "fashion_mnist",
+    "to_float",
+    "to_uint8",
+]
