@@ -1,0 +1,236 @@
+"""The command line: companion train | sample | evaluate | zoo.
+
+Everything heavy is imported inside the commands, so that help and mistyped names answer at once.
+"""
+
+import json
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Train, sample and measure the models of the book *Images from Noise*.",
+    epilog="Example: **companion sample dcgan --n 64 --out sheet.png**",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+zoo_app = typer.Typer(help="Trained weights and their cards.", no_args_is_help=True)
+app.add_typer(zoo_app, name="zoo")
+
+Source = Annotated[
+    str, typer.Argument(metavar="NAME|RUN_DIR", help="A name of the zoo, or a run's folder.")
+]
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "- **companion train vae** reproduces the zoo's weights from the full data set\n\n"
+    "- **companion train dcgan --epochs 2 --sample-data --out runs/try** is a quick look\n\n"
+    "The same command again resumes a run that was stopped."
+)
+def train(
+    name: Annotated[str, typer.Argument(help="A recipe: vae, dcgan, row_rnn or classifier.")],
+    epochs: Annotated[int | None, typer.Option(help="Passes; by default the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="By default the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bf16 or fp16.")] = "auto",
+    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; by default runs/NAME.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full/--sample-data", help="All 60,000 images, or 10,000.")
+    ] = True,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Continue a stopped run, or start anew.")
+    ] = True,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write logs for TensorBoard, too.")
+    ] = False,
+) -> None:
+    """Train a model by its recipe; the run's folder gets checkpoint, samples, weights and card."""
+    from companion import data, training, zoo
+    from companion.training.loop import CHECKPOINT
+
+    recipe = zoo.recipe(name)
+    options = dict(recipe.training)
+    options |= {k: v for k, v in (("epochs", epochs), ("seed", seed)) if v is not None}
+    out = out or Path("runs") / name
+    checkpoint = out / CHECKPOINT
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    elif checkpoint.exists():
+        typer.echo(f"resuming {out} (--restart starts anew)", err=True)
+
+    images, labels = data.fashion_mnist("train", full=full)
+    torch_seed(options["seed"])
+    model = recipe.build()
+    history = training.train(
+        model,
+        *((images, labels) if recipe.labels else (images,)),
+        device=device,
+        precision=precision,
+        compile=compile,
+        run_dir=out,
+        tensorboard=tensorboard,
+        **options,
+    )
+    if not is_first_process():
+        return
+    if history.interrupted:
+        typer.echo(f"stopped; the same command resumes it from {checkpoint}", err=True)
+        raise typer.Exit(130)
+    zoo.save(
+        model,
+        name,
+        out,
+        minutes=history.seconds / 60,
+        data=f"Fashion-MNIST, {'all' if full else 'a sample of'} {len(images):,} training images",
+        command=train_command(name, epochs, seed, full),
+        seed=options["seed"],
+        epochs=options["epochs"],
+    )
+    typer.echo(f"saved {out / zoo.WEIGHTS} and its card, {out / zoo.CARD}")
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "- **companion sample dcgan**\n\n"
+    "- **companion sample runs/vae --n 100 --seed 3 --out vae.png**"
+)
+def sample(
+    source: Source,
+    n: Annotated[int, typer.Option("--n", min=1, help="Number of images.")] = 64,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same images.")] = 0,
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("sheet.png"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
+) -> None:
+    """Draw a sheet of new images."""
+    import torch
+    from torchvision.utils import save_image
+
+    model = load(source, device)
+    if not hasattr(model, "sample"):
+        raise ValueError(f"{source} draws no images; choose a generative model such as dcgan")
+    where = next(model.parameters()).device
+    images = model.sample(n, rng=torch.Generator(where).manual_seed(seed))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_image(images, out, nrow=math.ceil(math.sqrt(n)))
+    typer.echo(f"saved {n} images to {out}")
+
+
+@app.command(
+    epilog="Examples:\n\n- **companion evaluate vae**\n\n- **companion evaluate runs/dcgan --json**"
+)
+def evaluate(
+    source: Source,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Use fewer test images, for a quick look.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the samples that are drawn.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all digits.")] = False,
+) -> None:
+    """Measure a model on the official test set, beside floors and published values."""
+    from companion.metrics import evaluation
+
+    model = load(source, device)
+    figures = evaluation.evaluate(model, images=images, seed=seed, progress=not as_json)
+    references = {}
+    if figures.keys() & {"bits_per_dimension", "frechet_distance"}:
+        references = evaluation.references(images)
+    if as_json:
+        typer.echo(json.dumps({"metrics": figures, "references": references}, indent=2))
+    else:
+        typer.echo("\n".join(evaluation.report(figures, references)))
+
+
+@zoo_app.command("list")
+def zoo_list() -> None:
+    """List the trained models."""
+    from companion import zoo
+
+    typer.echo(repr(zoo.list()))
+
+
+@zoo_app.command("show")
+def zoo_show(name: Annotated[str, typer.Argument(help="A name of the zoo.")]) -> None:
+    """Show the card of a model."""
+    from companion import zoo
+
+    typer.echo(str(zoo.card(name)))
+
+
+@zoo_app.command("verify")
+def zoo_verify() -> None:
+    """Check that all weights are undamaged and load."""
+    from companion import zoo
+
+    for name in zoo.names():
+        zoo.load(name)
+        typer.echo(f"{name}: sound")
+
+
+@zoo_app.command("add", epilog="Example: **companion zoo add runs/vae**")
+def zoo_add(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """Measure a finished run and take its weights into the zoo."""
+    from companion import zoo
+
+    card = zoo.add(run_dir, progress=True)
+    typer.echo(str(card))
+
+
+def load(source: str, device: str) -> Any:
+    """A model of the zoo, or of a run's folder."""
+    from companion import training, zoo
+
+    where = training.pick_device(device)
+    if source not in zoo.names() and Path(source).is_dir():
+        return zoo.read_run(source, where)[0]
+    return zoo.load(source, where)
+
+
+def train_command(name: str, epochs: int | None, seed: int | None, full: bool) -> str:
+    """The command that reproduces a run."""
+    options: dict[str, Any] = {"--epochs": epochs, "--seed": seed}
+    words = [word for k, v in options.items() if v is not None for word in (k, str(v))]
+    return shlex.join(["companion", "train", name, *words, *([] if full else ["--sample-data"])])
+
+
+def torch_seed(seed: int) -> None:
+    """Seed the initial weights; this process is ours alone."""
+    import torch
+
+    torch.manual_seed(seed)
+
+
+def is_first_process() -> bool:
+    """False in all but one process of `torchrun`."""
+    from torch import distributed
+
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def main() -> None:
+    """Run the command line; an error is one sentence on stderr and exit code 2 or 1."""
+    try:
+        app()
+    except (ValueError, TypeError) as error:  # what was asked for makes no sense
+        sys.exit(_complain(error, 2))
+    except (OSError, RuntimeError, ArithmeticError, ImportError) as error:  # it went wrong
+        sys.exit(_complain(error, 1))
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"companion: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

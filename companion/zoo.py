@@ -1,0 +1,352 @@
+"""Trained weights with their cards, and the recipes that reproduce them.
+
+    >>> from companion import zoo
+    >>> zoo.list()                   # what there is
+    >>> model = zoo.load("dcgan")    # ready to sample, checked against its card
+    >>> zoo.card("dcgan").metrics    # measured on the full test set
+
+Weights are safetensors of at most 4 MB in `companion/weights`, beside a card in JSON. Nothing is
+unpickled, and weights whose SHA-256 is not the card's are refused.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from companion.training.checkpoint import CheckpointError, load_tensors, save_tensors
+
+FOLDER = Path(__file__).parent / "weights"
+WEIGHTS, CARD = "model.safetensors", "card.json"  # in the folder of a run
+MAX_BYTES = 4_000_000
+LICENSE = "weights MIT, as the code; data Fashion-MNIST, MIT, Copyright (c) 2017 Zalando SE"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model of the zoo is made: `train(build(), images, **training)`.
+
+    constructor: "module:Class" of the model; arguments: what it is called with; training: what
+    `companion.training.train` is called with; labels: whether the loss wants labels, too.
+    """
+
+    constructor: str
+    arguments: Mapping[str, Any]
+    training: Mapping[str, Any]
+    intended_use: str
+    limits: str
+    labels: bool = False
+
+    def build(self) -> nn.Module:
+        """The untrained model."""
+        return build(self.constructor, self.arguments)
+
+
+RECIPES: dict[str, Recipe] = {
+    "vae": Recipe(
+        constructor="companion.models.vae:VAE",
+        arguments={"latent_dim": 16, "width": 32, "components": 5},
+        training={
+            "epochs": 40,
+            "batch_size": 128,
+            "seed": 0,
+            "ema_decay": 0.999,
+            "schedule": "cosine",
+        },
+        intended_use="teaching: latent walks, reconstructions, a bound on the likelihood",
+        limits="samples are smoother than photographs; knows ten kinds of garments at 28x28 only",
+    ),
+    "dcgan": Recipe(
+        constructor="companion.models.dcgan:DCGAN",
+        arguments={"latent_dim": 64, "width": 32, "channels": 1},
+        training={"epochs": 60, "batch_size": 128, "seed": 0, "ema_decay": 0.999},
+        intended_use="teaching: sharp samples, interpolation, adversarial training",
+        limits="gives no likelihood; rare garments are under-represented; 28x28 only",
+    ),
+    "row_rnn": Recipe(
+        constructor="companion.models.row_rnn:RowRNN",
+        arguments={"cell": "lstm"},
+        training={
+            "epochs": 40,
+            "batch_size": 128,
+            "seed": 0,
+            "ema_decay": 0.999,
+            "schedule": "cosine",
+            "clip_norm": 1.0,
+        },
+        intended_use="teaching: exact likelihood, sampling row by row, completion of an image",
+        limits="pixels of one row are drawn independently given the rows above; 28x28 only",
+    ),
+    "classifier": Recipe(
+        constructor="companion.models.classifier:Classifier",
+        arguments={"width": 32},
+        training={
+            "epochs": 9,
+            "batch_size": 128,
+            "seed": 0,
+            "ema_decay": 0.99,
+            "schedule": "cosine",
+        },
+        intended_use="measuring: features of the Fréchet distance and class shares of samples",
+        limits="an instrument for 28x28 Fashion-MNIST; its distances compare with no others",
+        labels=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is to be known about trained weights.
+
+    `metrics` are those of the full test set; `quick_metrics` are the same ones on fewer images
+    (`quick_images` of them, fixed seed), which a test computes anew from the weights.
+    """
+
+    name: str
+    constructor: str
+    arguments: dict[str, Any]
+    data: str
+    command: str
+    seed: int
+    epochs: int
+    machine: str
+    minutes: float
+    parameters: int
+    sha256: str
+    license: str
+    intended_use: str
+    limits: str
+    metrics: dict[str, Any] = field(default_factory=dict)
+    quick_images: int = 0
+    quick_metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """One aligned line for each fact."""
+        facts = {k: v for k, v in asdict(self).items() if not k.startswith("quick")}
+        facts |= {f"  {k}": v for k, v in facts.pop("metrics").items()}
+        width = max(map(len, facts)) + 2
+        return "\n".join(f"{key:{width}}{_short(value)}" for key, value in facts.items())
+
+
+class Table(tuple[Card, ...]):
+    """The zoo's cards, printed as a table."""
+
+    def __repr__(self) -> str:
+        lines = [("name", "parameters", "epochs", "minutes", "metrics")]
+        for card in self:
+            metrics = ", ".join(
+                f"{name.replace('_', ' ')} {value:.4g}"
+                for name, value in card.metrics.items()
+                if isinstance(value, float)
+            )
+            numbers = f"{card.parameters:,}", str(card.epochs), f"{card.minutes:.0f}"
+            lines.append((card.name, *numbers, metrics))
+        widths = [max(len(line[column]) for line in lines) for column in range(4)]
+        return "\n".join(
+            f"{name:{widths[0]}}  {parameters:>{widths[1]}}  {epochs:>{widths[2]}}  "
+            f"{minutes:>{widths[3]}}  {metrics}"
+            for name, parameters, epochs, minutes, metrics in lines
+        )
+
+
+def names() -> tuple[str, ...]:
+    """The names that `load` knows."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of a name. Raises ValueError for an unknown one, with the known names."""
+    return RECIPES[_known(name, tuple(RECIPES))]
+
+
+def card(name: str) -> Card:
+    """The card of a name. Raises ValueError for an unknown one, with the known names."""
+    return read_card(FOLDER / f"{_known(name, names())}.json")
+
+
+def load(name: str, device: str | torch.device = "cpu") -> Any:
+    """A trained model, in eval mode, on `device`; its class is the one that its card names.
+
+    Raises:
+        ValueError: unknown name; or weights that are damaged or do not fit their card.
+        FileNotFoundError: the weights are missing.
+    """
+    _known(name, names())
+    return read_model(FOLDER / f"{name}.safetensors", FOLDER / f"{name}.json", device)
+
+
+def read_card(path: Path) -> Card:
+    """A card from its JSON file."""
+    try:
+        return Card(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a card of the zoo ({error}); restore it or train the model again"
+        ) from None
+
+
+def read_model(weights: Path, card: Path, device: str | torch.device = "cpu") -> Any:
+    """The model that a card describes, with its weights, in eval mode.
+
+    Raises ValueError for weights that are damaged or do not fit, FileNotFoundError for none.
+    """
+    facts = read_card(card)
+    remedy = "restore the file, or train it again by `" + facts.command + "`"
+    if not weights.exists():
+        raise FileNotFoundError(f"{weights} is missing; {remedy}")
+    sha256 = _sha256(weights)
+    if sha256 != facts.sha256:
+        raise ValueError(
+            f"{weights} is damaged: its SHA-256 starts with {sha256[:8]}, expected "
+            f"{facts.sha256[:8]}; {remedy}"
+        )
+    model = build(facts.constructor, facts.arguments)
+    try:
+        model.load_state_dict(load_tensors(weights)[0], strict=True)
+    except (RuntimeError, CheckpointError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{weights} does not fit its card ({reason}); {remedy}") from None
+    return model.eval().requires_grad_(False).to(device)
+
+
+def read_run(run_dir: str | Path, device: str | torch.device = "cpu") -> tuple[Any, Card]:
+    """Model and card of a run that `companion train` has finished.
+
+    Raises FileNotFoundError if the folder holds none, else as `load`.
+    """
+    folder = Path(run_dir)
+    if not (folder / CARD).exists():
+        raise FileNotFoundError(
+            f"{folder} holds no finished run (no {CARD}); finish it by "
+            f"`companion train NAME --out {folder}`"
+        )
+    return read_model(folder / WEIGHTS, folder / CARD, device), read_card(folder / CARD)
+
+
+def build(constructor: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """The untrained model of a constructor "companion.models.module:Class"."""
+    module, _, name = constructor.partition(":")
+    if not module.startswith("companion.models."):  # a card is data, and runs nothing else
+        raise ValueError(
+            f"the constructor must lie in companion.models, got {constructor!r}; "
+            "use a card written by companion"
+        )
+    return getattr(importlib.import_module(module), name)(**arguments)
+
+
+def save(model: nn.Module, name: str, folder: Path, minutes: float, **facts: Any) -> Card:
+    """Write `model` and its card, without metrics yet, as `WEIGHTS` and `CARD` of a folder.
+
+    Parameters and buffers are kept as they are, or in float16 if they would exceed 4 MB. Both
+    files appear whole or not at all.
+
+    Raises:
+        ValueError: too large even in float16.
+        CheckpointError: it could not be written (a full disk); earlier files are untouched.
+    """
+    state = dict(model.state_dict())
+    if _size(state) > MAX_BYTES:
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    if _size(state) > MAX_BYTES:
+        raise ValueError(
+            f"the weights take {_size(state):,} bytes even in float16, at most {MAX_BYTES:,} are "
+            "allowed; make the model smaller"
+        )
+    weights = folder / WEIGHTS
+    save_tensors(weights, state)
+    made = recipe(name)
+    card = Card(
+        name=name,
+        constructor=made.constructor,
+        arguments=dict(made.arguments),
+        machine=machine(next(model.parameters()).device),
+        minutes=round(minutes, 1),
+        parameters=sum(p.numel() for p in model.parameters()),
+        sha256=_sha256(weights),
+        license=LICENSE,
+        intended_use=made.intended_use,
+        limits=made.limits,
+        **facts,
+    )
+    _write_card(folder / CARD, card)
+    return card
+
+
+def add(run_dir: str | Path, progress: bool = False) -> Card:
+    """Measure the weights of a finished run and take them into the zoo under its recipe's name.
+
+    Raises FileNotFoundError if the folder holds no finished run.
+    """
+    from companion.metrics.evaluation import QUICK_IMAGES, evaluate
+
+    model, card = read_run(run_dir)
+    card = replace(
+        card,
+        metrics=evaluate(model, progress=progress),
+        quick_images=QUICK_IMAGES,
+        quick_metrics=evaluate(model, images=QUICK_IMAGES),
+    )
+    target = FOLDER / f"{card.name}.json"
+    FOLDER.mkdir(exist_ok=True)
+    shutil.copyfile(Path(run_dir) / WEIGHTS, target.with_suffix(".safetensors"))
+    _write_card(target, card)
+    return card
+
+
+def machine(device: torch.device) -> str:
+    """What trained the weights, in words: "2 cores AMD EPYC, CPU" or the GPU's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    processor = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(x.split(":")[1].strip() for x in lines if x.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{os.cpu_count()} cores {processor}, {device.type.upper()}"
+
+
+def _known(name: str, known: tuple[str, ...]) -> str:
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else "choose one of these"
+        raise ValueError(f"unknown model {name!r}, expected one of {', '.join(known)}; {remedy}")
+    return name
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={v!r}" for k, v in value.items())
+    if isinstance(value, (tuple, type([]))):
+        return " ".join(_short(v) for v in value)
+    return str(value)
+
+
+def _size(state: Mapping[str, torch.Tensor]) -> int:
+    """Bytes of a safetensors file, its header estimated."""
+    return sum(tensor.nbytes + 256 for tensor in state.values())
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_card(path: Path, card: Card) -> None:
+    path.write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def list() -> Table:
+    """All cards of the zoo, as a tuple that prints as a table."""
+    return Table(card(name) for name in names())
