@@ -68,14 +68,14 @@ RECIPES: dict[str, Recipe] = {
     ),
     "dcgan": Recipe(
         constructor="companion.models.dcgan:DCGAN",
-        arguments={"latent_dim": 64, "width": 32, "channels": 1},
+        arguments={"latent_dim": 64, "width": 32},
         training={"epochs": 60, "batch_size": 128, "seed": 0, "ema_decay": 0.999},
         intended_use="teaching: sharp samples, interpolation, adversarial training",
         limits="gives no likelihood; rare garments are under-represented; 28x28 only",
     ),
     "row_rnn": Recipe(
         constructor="companion.models.row_rnn:RowRNN",
-        arguments={"cell": "lstm"},
+        arguments={"cell": "lstm", "hidden_size": 256, "components": 5},
         training={
             "epochs": 40,
             "batch_size": 128,
@@ -85,7 +85,7 @@ RECIPES: dict[str, Recipe] = {
             "clip_norm": 1.0,
         },
         intended_use="teaching: exact likelihood, sampling row by row, completion of an image",
-        limits="pixels of one row are drawn independently given the rows above; 28x28 only",
+        limits="sees the rows above and a few pixels to the left; long shapes can drift; 28x28 only",
     ),
     "classifier": Recipe(
         constructor="companion.models.classifier:Classifier",

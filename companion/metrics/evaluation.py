@@ -17,7 +17,7 @@ from companion.metrics.frechet import frechet_distance
 from companion.progress import progress_bar
 
 QUICK_IMAGES = 1000
-BATCH = 250
+BATCH = 500
 # Liu et al. 2022, Fashion-MNIST, coded by bits-back with a VAE of one latent layer.
 PUBLISHED_VAE_BITS_PER_DIMENSION = 3.66
 
