@@ -114,15 +114,15 @@ def _claim(
             raise ValueError(f"{name}: give near= and within= together and no other bound")
         if not (math.isfinite(near) and 0 <= within < math.inf):
             raise ValueError(f"{name}: no number is near={near} within={within}")
-        return f"{near:g} ± {within:g}", near - within, near + within
+        return f"{near:.12g} ± {within:.12g}", near - within, near + within
     if above is not None and below is not None:
         if not above < below:
             raise ValueError(f"{name}: no number is above {above:g} and below {below:g}")
-        return f"{above:g} < · < {below:g}", above, below
+        return f"{above:.12g} < · < {below:.12g}", above, below
     if above is not None:
-        return f"> {above:g}", above, math.inf
+        return f"> {above:.12g}", above, math.inf
     if below is not None:
-        return f"< {below:g}", -math.inf, below
+        return f"< {below:.12g}", -math.inf, below
     raise ValueError(f"{name}: give a bound: above=, below=, or near= with within=")
 
 
