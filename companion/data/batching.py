@@ -35,7 +35,10 @@ def batches(
         last, smaller batch is dropped: all batches have one shape.
 
     Raises:
-        ValueError: on the call, not on the first batch, for arguments that do not fit.
+        TypeError: something given is not a tensor of rows.
+        ValueError: the arguments do not fit together.
+
+    Both come on the call, not with the first batch.
     """
     _check(tensors, batch_size, seed, epoch, rank, world_size, start)
     return _batches(tensors, batch_size, seed, epoch, rank, world_size, start)
@@ -47,13 +50,12 @@ def batches_per_epoch(n: int, batch_size: int) -> int:
     Raises:
         ValueError: there is not one whole batch.
     """
-    if not 1 <= batch_size <= n:
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}; choose 128, say")
+    if batch_size > n:
         raise ValueError(
-            f"batch_size must lie in 1 to {n}, the number of images, got {batch_size}; "
+            f"batch_size must be at most {n}, the number of images, got {batch_size}; "
             "choose a smaller batch_size or give more images"
-            if n and batch_size > n
-            else f"a batch needs images and a batch_size of at least 1, got {n} images and "
-            f"batch_size {batch_size}; give both"
         )
     return n // batch_size
 
@@ -94,6 +96,12 @@ def _check(
 ) -> None:
     if not tensors:
         raise ValueError("batches needs at least one tensor, got none; give the images")
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor) or tensor.ndim == 0:
+            raise TypeError(
+                "batches takes tensors whose first dimension counts the images, got "
+                f"{type(tensor).__name__} without one; use torch.as_tensor(list_of_images)"
+            )
     lengths = [len(tensor) for tensor in tensors]
     if len(set(lengths)) > 1:
         raise ValueError(f"tensors must have one length, got {lengths}; give each image its label")

@@ -60,22 +60,22 @@ def fashion_mnist(split: str = "train", full: bool = False) -> LabeledImages:
     1,000 ("train") or 200 ("test") images of every class, classes in turn, so that image ``i``
     shows class ``i mod 10`` and every stretch of them is balanced.
 
-    ``full=True`` gives all 60,000 or 10,000, in the official order, through torchvision. A
-    copy is looked for in the folder named by the environment variable ``COMPANION_DATA`` (else
-    ``~/.cache/companion``) and in Debian's package ``dataset-fashion-mnist``; failing these it is
-    downloaded, 31 MB, into the former. Checksums are verified each time.
+    ``full=True`` gives all 60,000 or 10,000, in the official order. A copy is looked for in the
+    folder named by the environment variable ``COMPANION_DATA`` (else ``~/.cache/companion``) and
+    in Debian's package ``dataset-fashion-mnist``; failing these, torchvision downloads it, 31 MB,
+    into the former. Checksums are verified at every call.
 
     Raises:
         ValueError: ``split`` is neither "train" nor "test".
-        RuntimeError: a file of the sample or of the copy is damaged.
+        RuntimeError: a file of the sample or of the copy is missing, truncated or altered.
         FileNotFoundError: no copy was found and none could be downloaded.
     """
-    if split not in PREFIXES:
+    if split not in tuple(PREFIXES):
         raise ValueError(f'split must be "train" or "test", got {split!r}; choose one of these')
     if not full:
         return _read(SAMPLE_FOLDER, split, SAMPLE_DIGESTS, "install the package companion anew")
     folder = _find_copy() or _download()
-    return _read(folder, split, FULL_DIGESTS, "delete it and call again, to download it anew")
+    return _read(folder, split, FULL_DIGESTS, "replace it, or delete it to have it downloaded")
 
 
 def _read(folder: Path, split: str, digests: dict[str, str], remedy: str) -> LabeledImages:
@@ -85,8 +85,8 @@ def _read(folder: Path, split: str, digests: dict[str, str], remedy: str) -> Lab
         path = folder / f"{name}.gz"
         try:
             content = gzip.decompress(path.read_bytes())
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise RuntimeError(f"{path} is damaged ({error}); {remedy}") from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise RuntimeError(f"{path} is damaged or unreadable ({error}); {remedy}") from error
         found = hashlib.sha256(content).hexdigest()
         if found != digests[name]:
             raise RuntimeError(
@@ -117,21 +117,20 @@ def _download() -> Path:
     from torchvision.datasets import FashionMNIST
 
     own = _own_folder()
-    own.mkdir(parents=True, exist_ok=True)
     final = own / "FashionMNIST" / "raw"
-    with tempfile.TemporaryDirectory(dir=own, prefix="download-") as root:
-        try:
-            FashionMNIST(root, download=True)
-        except (RuntimeError, OSError, HTTPException) as error:
-            cause = " ".join(str(error).split())
-            raise FileNotFoundError(
-                f"the full Fashion-MNIST was found neither in {own} nor in {DEBIAN_FOLDER}, and "
-                f"downloading it failed ({cause}); install Debian's package "
-                "dataset-fashion-mnist, or set COMPANION_DATA to a folder with its four .gz files"
-            ) from error
+    try:
         final.mkdir(parents=True, exist_ok=True)
-        for name in (f"{name}.gz" for name in FULL_DIGESTS):
-            os.replace(Path(root, "FashionMNIST", "raw", name), final / name)
+        with tempfile.TemporaryDirectory(dir=own, prefix="download-") as root:
+            FashionMNIST(root, download=True)
+            for name in (f"{name}.gz" for name in FULL_DIGESTS):
+                os.replace(Path(root, "FashionMNIST", "raw", name), final / name)
+    except (RuntimeError, OSError, HTTPException) as error:
+        cause = " ".join(str(error).split())
+        raise FileNotFoundError(
+            f"the full Fashion-MNIST was found neither in {own} nor in {DEBIAN_FOLDER}, and "
+            f"downloading it failed ({cause}); install Debian's package dataset-fashion-mnist, "
+            "or set COMPANION_DATA to a folder with its four .gz files"
+        ) from error
     return final
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -35,7 +37,7 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.detach().float().mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def check_images(images: Tensor, shape: tuple[int, int, int] | None = None) -> None:
+def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
     """Refuse anything but floats in [0, 1] of shape (N, C, H, W), with the remedy.
 
     Args:
@@ -131,7 +133,9 @@ def _values_are_readable(tensor: Tensor) -> bool:
     return not torch.compiler.is_compiling() and tensor.device.type == "cpu"
 
 
-def _shape_remedy(given: tuple[int, ...], shape: tuple[int, int, int] | None) -> str:
+def _shape_remedy(given: tuple[int, ...], shape: tuple[int, ...] | None) -> str:
+    if len(given) == 2 and shape is not None and given[1] == math.prod(shape):
+        return f"unflatten them with images.view(-1, {shape[0]}, {shape[1]}, {shape[2]})"
     if len(given) == 2:
         return "add batch and channel dimensions with images[None, None]"
     if len(given) == 3:
@@ -148,7 +152,7 @@ def _shape_remedy(given: tuple[int, ...], shape: tuple[int, int, int] | None) ->
                 return "turn color to gray with images.mean(1, keepdim=True)"
             if given[1] == 1:
                 return f"repeat gray with images.expand(-1, {shape[0]}, -1, -1)"
-            return f"pick or mix the channels down or up to {shape[0]}"
+            return f"turn them into images of {shape[0]} channels"
         return "pad or crop the images, or build the model for theirs"
     return "reshape them to (N, C, H, W)"
 
