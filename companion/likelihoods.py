@@ -1,0 +1,160 @@
+r"""Likelihoods of 8-bit pixels.
+
+A gray value is one of the 256 levels :math:`k/255`. A *discretized logistic* gives level
+:math:`x` the mass that a logistic density of mean :math:`m` and scale :math:`s` has within half a
+level of it,
+
+.. math::
+
+    P(x) = \sigma\!\left(\frac{x - m + \delta}{s}\right)
+         - \sigma\!\left(\frac{x - m - \delta}{s}\right), \qquad \delta = \tfrac{1}{510},
+
+where black (0) also receives all mass below it and white (1) all mass above it, so that the 256
+masses sum to one (Salimans et al. 2017, eq. 2). A mixture of a few such components per pixel can
+be sharp and have several modes, which one logistic cannot.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+HALF_LEVEL = 0.5 / 255
+FAR = 1e3  # stands for infinity in gray values, yet keeps all gradients finite
+MIN_LOG_SCALE = -7.0  # a scale far below one gray level: sharper changes nothing but the gradient
+
+
+def discretized_mixture_log_prob(parameters: Tensor, images: Tensor) -> Tensor:
+    r"""Log-probability of each pixel under a mixture of discretized logistics.
+
+    .. math:: \log P(x) = \log \sum_{k=1}^{K} \pi_k P(x; m_k, s_k)
+
+    With :math:`b = (x - m + \delta)/s` and :math:`a = (x - m - \delta)/s` each component uses
+    the identity :math:`\sigma(b) - \sigma(a) = \sigma(b)\,\sigma(-a)\,(1 - e^{-(b - a)})`. All
+    three factors have stable logarithms, so no case distinction for small masses is needed.
+
+    Args:
+        parameters: shape ``(N, 3KC, H, W)``: mixture logits, means (in units of the gray range,
+            so 0 is black and 1 is white), and log-scales, ``KC`` channels each.
+        images: shape ``(N, C, H, W)``, gray values in ``[0, 1]``.
+
+    Returns:
+        Natural logarithms (nats) of shape ``(N, C, H, W)``, at most 0.
+
+    Raises:
+        ValueError: if ``parameters`` do not hold three numbers or a multiple for each pixel.
+
+    Source: Salimans, Karpathy, Chen and Kingma (2017), *PixelCNN++*, eq. 2.
+    """
+    logits, means, log_scales = _split(parameters, images.shape[1])
+    images = images[:, None]  # (N, 1, C, H, W), against K components in the second place
+    if images.shape[2:] != means.shape[2:] or len(images) != len(means):
+        raise ValueError(
+            f"images of shape {tuple(images[:, 0].shape)} do not fit parameters of shape "
+            f"{tuple(parameters.shape)}; both need the same N, H and W"
+        )
+    # The outermost levels own the whole tail beyond them: their outer edge lies far away.
+    upper = torch.where(images > 1 - HALF_LEVEL, FAR, images + HALF_LEVEL)
+    lower = torch.where(images < HALF_LEVEL, -FAR, images - HALF_LEVEL)
+    inverse_scales = torch.exp(-log_scales)
+    b = (upper - means) * inverse_scales
+    a = (lower - means) * inverse_scales
+    log_mass = F.logsigmoid(b) + F.logsigmoid(-a) + torch.log(-torch.expm1(a - b))
+    return torch.logsumexp(F.log_softmax(logits, dim=1) + log_mass, dim=1)
+
+
+def discretized_mixture_sample(
+    parameters: Tensor,
+    *,
+    channels: int = 1,
+    rng: torch.Generator | None = None,
+    temperature: float = 1.0,
+) -> Tensor:
+    r"""Draw 8-bit gray values from a mixture of discretized logistics.
+
+    A component is drawn from the softmax of the logits (Gumbel-max), then a logistic variable
+    :math:`m + s \log\frac{u}{1-u}` with uniform :math:`u`, which is rounded to the nearest level.
+
+    Args:
+        parameters: shape ``(N, 3KC, H, W)``, as for :func:`discretized_mixture_log_prob`.
+        channels: :math:`C` of the images.
+        rng: the generator to draw from; torch's default generator if it is not given.
+        temperature: divides the logits and multiplies the scales; 1 samples the model itself,
+            lower values are safer and less varied.
+
+    Returns:
+        Images of shape ``(N, C, H, W)`` whose values are levels ``k/255``.
+
+    Raises:
+        ValueError: if ``parameters`` do not hold three numbers or a multiple for each pixel, or
+            the temperature is not positive.
+    """
+    if temperature <= 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    logits, means, log_scales = _split(parameters, channels)
+    gumbel = -torch.log(-torch.log(_uniform(logits, rng)))
+    chosen = (logits / temperature + gumbel).argmax(dim=1, keepdim=True)
+    mean, log_scale = means.gather(1, chosen), log_scales.gather(1, chosen)
+    noise = torch.logit(_uniform(mean, rng))
+    return to_levels(mean + temperature * torch.exp(log_scale) * noise)[:, 0]
+
+
+def discretized_mixture_mean(parameters: Tensor, *, channels: int = 1) -> Tensor:
+    r"""Mean image :math:`\sum_k \pi_k m_k`, with each component's mean clipped to [0, 1].
+
+    Args:
+        parameters: shape ``(N, 3KC, H, W)``, as for :func:`discretized_mixture_log_prob`.
+        channels: :math:`C` of the images.
+
+    Returns:
+        Images of shape ``(N, C, H, W)`` in ``[0, 1]``.
+
+    Raises:
+        ValueError: if ``parameters`` do not hold three numbers or a multiple for each pixel.
+    """
+    logits, means, _ = _split(parameters, channels)
+    return (F.softmax(logits, dim=1) * means.clamp(0, 1)).sum(dim=1)
+
+
+def bits_per_dimension(log_prob: Tensor, dimensions: int) -> Tensor:
+    r"""Convert log-likelihoods in nats per image to bits per dimension.
+
+    .. math:: \text{bpd} = -\frac{\log p(x)}{d \ln 2}
+
+    Args:
+        log_prob: natural log-probabilities of 8-bit images, any shape.
+        dimensions: :math:`d`, the number of values in an image, 784 for Fashion-MNIST.
+
+    Raises:
+        ValueError: if ``dimensions`` is not positive.
+
+    Source: Theis, van den Oord and Bethge (2016), *A note on the evaluation of generative models*.
+    """
+    if dimensions < 1:
+        raise ValueError(f"dimensions must be the number of pixel values, got {dimensions}")
+    return -log_prob / (dimensions * math.log(2))
+
+
+def to_levels(images: Tensor) -> Tensor:
+    """Clip to [0, 1] and round to the nearest of the 256 gray levels ``k/255``."""
+    return torch.round(images.clamp(0, 1) * 255) / 255
+
+
+def _split(parameters: Tensor, channels: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, means and log-scales, each of shape ``(N, K, C, H, W)``."""
+    if parameters.ndim != 4 or parameters.shape[1] % (3 * channels):
+        raise ValueError(
+            f"parameters must have shape (N, 3K * {channels}, H, W): logits, means and log-scales "
+            f"of K components, got {tuple(parameters.shape)}"
+        )
+    logits, means, log_scales = (
+        part.unflatten(1, (-1, channels)) for part in parameters.chunk(3, dim=1)
+    )
+    return logits, means, log_scales.clamp(min=MIN_LOG_SCALE)
+
+
+def _uniform(like: Tensor, rng: torch.Generator | None) -> Tensor:
+    """Uniform numbers strictly inside (0, 1), so that their logarithms are finite."""
+    u = torch.rand(like.shape, generator=rng, device=like.device, dtype=like.dtype)
+    return u.clamp(1e-6, 1 - 1e-6)

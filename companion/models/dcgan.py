@@ -1,0 +1,198 @@
+r"""The deep convolutional generative adversarial network.
+
+Two players: the discriminator learns to tell real images from generated ones, the generator to
+make images that the discriminator takes for real,
+
+.. math::
+
+    L_D &= \mathbb{E}_{x}\,[\zeta(-D(x))] + \mathbb{E}_{z}\,[\zeta(D(G(z)))], \\
+    L_G &= \mathbb{E}_{z}\,[\zeta(-D(G(z)))], \qquad \zeta(t) = \log(1 + e^t),
+
+where :math:`D` returns a logit: the probability of "real" is its logistic sigmoid.
+
+Source: Goodfellow et al. (2014), *Generative Adversarial Nets*, section 3 (with the
+non-saturating generator loss); Radford, Metz and Chintala (2016), the architecture.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from companion.data import check_images
+from companion.layers import check_image_shape, evaluating, standard_normal
+from companion.training.game import Player
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    r"""The discriminator's loss :math:`\mathbb{E}[\zeta(-D(x))] + \mathbb{E}[\zeta(D(G(z)))]`.
+
+    It is :math:`-\mathbb{E}[\log \sigma(D(x))] - \mathbb{E}[\log(1 - \sigma(D(G(z))))]` computed
+    from logits, and :math:`2 \log 2 = 1.386` nats for a discriminator that cannot tell.
+
+    Args:
+        real_logits: of real images, any shape.
+        fake_logits: of generated images, any shape.
+
+    Source: Goodfellow et al. (2014), algorithm 1.
+    """
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def generator_loss(fake_logits: Tensor) -> Tensor:
+    r"""The non-saturating loss :math:`\mathbb{E}[\zeta(-D(G(z)))]`, :math:`-\log\sigma(D(G(z)))`.
+
+    Its gradient is largest where the discriminator is sure of itself, which is where the
+    generator needs one; it is :math:`\log 2 = 0.693` nats for a discriminator that cannot tell.
+
+    Args:
+        fake_logits: of generated images, any shape.
+
+    Source: Goodfellow et al. (2014), section 3.
+    """
+    return F.softplus(-fake_logits).mean()
+
+
+class Generator(nn.Module):
+    """Noise ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1].
+
+    A transposed convolution of kernel 4, stride 2 and padding 1 doubles height and width:
+    ``(h - 1) * 2 - 2 * 1 + 4 = 2 h``. For 28x28 images the sides are 7, 14, 28.
+    """
+
+    def __init__(self, latent_dim: int, width: int, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        channels, height, width_px = image_shape
+        small = (2 * width, height // 4, width_px // 4)
+        self.layers = nn.Sequential(
+            nn.Linear(latent_dim, small[0] * small[1] * small[2], bias=False),
+            nn.Unflatten(1, small),  # (N, 2 width, 7, 7)
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),  # (N, width, 14, 14)
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
+            nn.Tanh(),  # (N, C, 28, 28)
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)
+
+
+class Discriminator(nn.Module):
+    """Images ``(N, C, H, W)`` in [-1, 1] to logits ``(N,)``.
+
+    A convolution of kernel 4, stride 2 and padding 1 halves height and width:
+    ``(h + 2 * 1 - 4) / 2 + 1 = h / 2`` for even h. For 28x28 images the sides are 28, 14, 7.
+    """
+
+    def __init__(self, width: int, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        channels, height, width_px = image_shape
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),  # (N, width, 14, 14)
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(2 * width),
+            nn.LeakyReLU(0.2),  # (N, 2 width, 7, 7)
+            nn.Flatten(),
+            nn.Linear(2 * width * (height // 4) * (width_px // 4), 1),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images).squeeze(1)
+
+
+class DCGAN(nn.Module):
+    """A generator and a discriminator after the DCGAN recipe, for images of any multiple of 4.
+
+    Args:
+        latent_dim: dimensions of the noise z.
+        width: channels of the layers at half resolution; those at a quarter have twice as many.
+        image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
+
+    Raises:
+        ValueError: if ``image_shape`` is not of that form.
+
+    Source: Radford, Metz and Chintala (2016), section 3: strided convolutions, batch norm,
+    leaky ReLU in the discriminator, weights from N(0, 0.02), Adam with beta1 = 0.5.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 64,
+        width: int = 32,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+    ) -> None:
+        super().__init__()
+        check_image_shape(image_shape)
+        self.latent_dim = latent_dim
+        self.image_shape = tuple(image_shape)
+        self.generator = Generator(latent_dim, width, image_shape)
+        self.discriminator = Discriminator(width, image_shape)
+        self.apply(_initialize)
+
+    def generate(self, z: Tensor) -> Tensor:
+        """Images in [0, 1] of noise ``(N, latent_dim)``."""
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(
+                f"z must have shape (N, {self.latent_dim}), got {tuple(z.shape)}; "
+                "draw it with torch.randn(n, model.latent_dim)"
+            )
+        return (self.generator(z) + 1) / 2
+
+    def discriminate(self, images: Tensor) -> Tensor:
+        """Logits ``(N,)`` of images in [0, 1]; positive means "real".
+
+        Raises:
+            TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
+        """
+        check_images(images, self.image_shape)
+        return self.discriminator(2 * images - 1)
+
+    def discriminator_loss(self, images: Tensor) -> Tensor:
+        """The loss of the discriminator on real images and as many generated ones."""
+        z = standard_normal(self, len(images), self.latent_dim)
+        with torch.no_grad():  # the generator does not move in this turn
+            fake = self.generator(z)
+        real_logits = self.discriminate(images)
+        return discriminator_loss(real_logits, self.discriminator(fake))
+
+    def generator_loss(self, images: Tensor) -> Tensor:
+        """The loss of the generator on as many noise vectors as there are images."""
+        z = standard_normal(self, len(images), self.latent_dim)
+        return generator_loss(self.discriminator(self.generator(z)))
+
+    def players(self) -> list[Player]:
+        """The discriminator moves first, then the generator, on every batch."""
+        return [
+            Player(
+                "discriminator",
+                self.discriminator,
+                self.discriminator_loss,
+                learning_rate=2e-4,
+                betas=(0.5, 0.999),
+            ),
+            Player(
+                "generator",
+                self.generator,
+                self.generator_loss,
+                learning_rate=2e-4,
+                betas=(0.5, 0.999),
+            ),
+        ]
+
+    def sample(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
+        """Draw ``n`` images of shape ``(n, C, H, W)`` in [0, 1]; the model is left unchanged."""
+        with evaluating(self):
+            return self.generate(standard_normal(self, n, self.latent_dim, rng=rng))
+
+
+def _initialize(module: nn.Module) -> None:
+    """Weights from N(0, 0.02) and batch-norm gains from N(1, 0.02), as the paper has them."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)

@@ -1,0 +1,95 @@
+"""Tensors in files that are whole or not there at all, and that prove to be undamaged."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+
+class CheckpointError(RuntimeError):
+    """A file of tensors cannot be written, or is missing, damaged or made for something else."""
+
+
+def save_tensors(
+    path: str | Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | None = None
+) -> None:
+    """Write tensors and notes into one safetensors file, atomically and with a checksum.
+
+    The bytes go to a temporary file beside the target, which takes the target's name only once
+    they are safely on the disk. Whatever happens before leaves an earlier file as it was.
+
+    Args:
+        path: the file to write; its folder is made if it is missing.
+        tensors: any tensors by name, on any device.
+        notes: anything that JSON can hold.
+
+    Raises:
+        CheckpointError: if the file cannot be written (full disk, no permission).
+    """
+    path = Path(path)
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(notes or {}, sort_keys=True)
+    metadata = {"notes": text, "sha256": _checksum(stored, text)}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(safetensors.torch.save(stored, metadata))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"could not save {path}: {error.strerror or error}; an earlier file of that name is "
+            "untouched; free some space or choose another folder, then run again"
+        ) from error
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a file written by :func:`save_tensors`; nothing in it is ever unpickled.
+
+    Returns:
+        The tensors by name, on the CPU, and the notes.
+
+    Raises:
+        CheckpointError: if the file is missing, truncated, or its content does not have the
+            checksum that was stored with it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no file {path}; check the path, or train first")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no safetensors file ({error}); "
+            "delete it and train again, or take an earlier copy"
+        ) from error
+    text = metadata.get("notes", "")
+    if metadata.get("sha256") != _checksum(tensors, text):
+        raise CheckpointError(
+            f"{path} does not have the content that was saved: its checksum differs; "
+            "delete it and train again, or take an earlier copy"
+        )
+    return tensors, json.loads(text)
+
+
+def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
