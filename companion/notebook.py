@@ -95,7 +95,7 @@ def _number(name: str, value: SupportsFloat) -> float:
     if isinstance(value, (str, bool)):
         raise TypeError(f"{name} must be one number, got {value!r}; pass a float or an int")
     try:
-        return float(value)
+        return float(value.item() if isinstance(value, torch.Tensor) else value)
     except (TypeError, ValueError) as error:
         kind = type(value).__name__
         raise TypeError(f"{name} must be one number, got a {kind}; pass a float") from error

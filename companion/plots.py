@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
-PAPER = "#fcfcfa"
+PAPER = "#fcfcfc"  # a pure gray, as INK is, so that a sheet of gray images is stored exactly
 INK = "#222222"
 FAINT = "#8a8a8a"
 
@@ -489,7 +489,9 @@ def _canvas(
 def _edges(limits: tuple[float, float], cells: int) -> tuple[float, float]:
     """The outer edges of `cells` cells whose first and last middles are the limits."""
     low, high = limits
-    half = (high - low) / (cells - 1) / 2 if cells > 1 else 0.5
+    if cells == 1:
+        return (low + high - 1) / 2, (low + high + 1) / 2
+    half = (high - low) / (cells - 1) / 2
     return low - half, high + half
 
 
@@ -511,20 +513,26 @@ def _render(figure: Figure) -> Image.Image:
 
 
 def _compact(picture: Image.Image) -> Image.Image:
-    """At most 256 colors, enough for a gray sheet or a line figure: a third the size."""
+    """Gray stays exact, a line figure gets 256 colors, which is a third of the size."""
     from PIL.Image import Dither
 
     color = picture.convert("RGB")
-    if color.getcolors(4096) is None:
+    colors = color.getcolors(4096)
+    if colors is None:
         return color
+    if all(red == green == blue for _, (red, green, blue) in colors):  # type: ignore[misc]
+        return color.convert("L")
     return color.quantize(256, dither=Dither.NONE)
 
 
 def _picture(frame: Tensor | Figure, columns: int, title: str, scale: int | None) -> Image.Image:
     """One frame of an animation: all have the same palette of grays, or true color."""
+    from matplotlib.figure import Figure
     from PIL import Image, ImageDraw, ImageFont
 
-    if isinstance(frame, Tensor):
+    if isinstance(frame, Figure):
+        picture = _render(frame).convert("RGB")
+    else:
         _check(frame, "each frame")
         columns = min(_positive("columns", columns), len(frame))
         scale = scale or _fit(columns, frame.shape[-1] + 2, WIDTH * DPI / 2)
@@ -532,8 +540,6 @@ def _picture(frame: Tensor | Figure, columns: int, title: str, scale: int | None
         picture = Image.fromarray(pixels)
         if frame.shape[1] == 1:
             picture = picture.convert("L")
-    else:
-        picture = _render(frame).convert("RGB")
     if title:
         band = 30
         room = Image.new(picture.mode, (picture.width, picture.height + band), PAPER)
