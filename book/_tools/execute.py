@@ -101,6 +101,8 @@ def tidy(notebook: NotebookNode) -> None:
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
+        # A progress bar empties its display when it closes.
+        cell.outputs = [o for o in cell.outputs if o.output_type != "display_data" or o.data]
         for output in cell.outputs:
             if "metadata" in output:
                 output.metadata = NotebookNode(
