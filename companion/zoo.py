@@ -55,10 +55,10 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "vae": Recipe(
         constructor="companion.models.vae:VAE",
-        arguments={"latent_dim": 32, "width": 64, "components": 5},
+        arguments={"latent_dim": 32, "width": 48, "components": 5},
         training={
-            "epochs": 24,
-            "batch_size": 128,
+            "epochs": 20,
+            "batch_size": 64,
             "seed": 0,
             "ema_decay": 0.999,
             "schedule": "cosine",
@@ -71,7 +71,7 @@ RECIPES: dict[str, Recipe] = {
         constructor="companion.models.dcgan:DCGAN",
         arguments={"latent_dim": 64, "width": 48},
         training={
-            "epochs": 24,
+            "epochs": 14,
             "batch_size": 64,
             "seed": 0,
             "ema_decay": 0.999,
