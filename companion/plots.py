@@ -526,7 +526,7 @@ def _compact(picture: Image.Image) -> Image.Image:
 
 
 def _picture(frame: Tensor | Figure, columns: int, title: str, scale: int | None) -> Image.Image:
-    """One frame of an animation: all have the same palette of grays, or true color."""
+    """One frame of an animation, gray or in true color; a palette would differ between frames."""
     from matplotlib.figure import Figure
     from PIL import Image, ImageDraw, ImageFont
 
