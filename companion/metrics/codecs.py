@@ -35,8 +35,9 @@ def png_bits_per_dimension(images: Tensor, tile: int = 1) -> float:
 def webp_bits_per_dimension(images: Tensor, tile: int = 1) -> float:
     """Bits per pixel value of the images as lossless WebP, container not counted.
 
-    Counted is the VP8L bit stream (highest effort) without its five bytes of signature and size;
-    the RIFF container is not. Args and errors as for `png_bits_per_dimension`.
+    Counted is the VP8L bit stream without its five bytes of signature and size; the RIFF
+    container is not. Encoded with method 6 and quality 75: quality 100 takes 20 times longer and
+    saves 3 % of single images, 0.4 % of sheets. Args and errors as for `png_bits_per_dimension`.
     """
     return _bits_per_dimension(images, tile, _webp_payload)
 
@@ -83,7 +84,7 @@ def _png_payload(pixels: Tensor) -> int:
 
 def _webp_payload(pixels: Tensor) -> int:
     """Bytes of the VP8L stream less signature and size: RIFF....WEBP, then VP8L, length, data."""
-    data = _encode(pixels.expand(-1, -1, 3), format="WEBP", lossless=True, quality=100, method=6)
+    data = _encode(pixels.expand(-1, -1, 3), format="WEBP", lossless=True, quality=75, method=6)
     kind, length = unpack("<4sI", data[12:20])
     assert kind == b"VP8L", "Pillow wrote WebP with extras, which are not expected here"
     return length - 5

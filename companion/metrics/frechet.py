@@ -9,7 +9,7 @@ from torch import Tensor
 def mean_and_covariance(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (D,) and unbiased covariance (D, D) of features (N, D), in float64."""
     x = features.detach().double()
-    return x.mean(0), torch.cov(x.T)
+    return x.mean(0), torch.cov(x.T).view(x.shape[1], x.shape[1])
 
 
 def trace_sqrt_product(a: Tensor, b: Tensor) -> Tensor:
