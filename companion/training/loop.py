@@ -2,6 +2,8 @@
 
 import contextlib
 import math
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,12 +84,14 @@ def train(
         progress: whether to show a progress bar.
 
     Returns:
-        The history of all losses; ``history.plot()`` draws it. Ctrl-C ends the run early, keeps
-        what was learned in the model, and sets ``history.interrupted``.
+        The history of all losses; ``history.plot()`` draws it. Ctrl-C ends the run after the
+        step that it falls into, keeps what was learned in the model and in a checkpoint, and
+        sets ``history.interrupted``; a second Ctrl-C does not wait for the step.
 
     Raises:
         TypeError, ValueError: if the data or an option does not fit, with what would.
-        FloatingPointError: if a loss becomes NaN or infinite; says at which step and for whom.
+        FloatingPointError: if a loss or a weight becomes NaN or infinite; says at which step and
+            for whom. The last checkpoint is from before.
         CheckpointError: if a checkpoint is damaged, belongs to another run, or cannot be saved.
 
     Source: the alternating steps are Goodfellow et al. (2014), algorithm 1; the averaging is
@@ -123,7 +127,7 @@ def train(
     }
     run = _Run(model, turns, average, settings, Path(run_dir) if run_dir else None, rank, device)
 
-    with _own_randomness(device):
+    with _own_randomness(device), _interrupts_between_steps() as allow_interrupt:
         torch.manual_seed(seed * world_size + rank)
         history, step = run.resume()
         if step > total_steps:
@@ -183,6 +187,7 @@ def train(
                     if checkpoint_every and step % checkpoint_every == 0:
                         flush()
                         run.save(step, history)
+                    allow_interrupt()
                 flush()
                 history.epochs = epoch + 1
                 run.save(step, history)
@@ -192,8 +197,10 @@ def train(
                     if on_epoch is not None:
                         on_epoch(epoch + 1, shown)
                 model.train()
+                allow_interrupt()
         except KeyboardInterrupt:
             history.interrupted = True
+            flush()
             run.save(step, history)
         finally:
             bar.close()
@@ -258,9 +265,9 @@ class _Turn:
                 with self.no_sync() if i + 1 < len(parts) else contextlib.nullcontext():
                     with hardware.autocast(self.device, self.dtype):
                         result = self.loss(*part)
-                    named = result if isinstance(result, Mapping) else {"loss": result}
+                    named = dict(result) if isinstance(result, Mapping) else {"loss": result}
                     self.scaler.scale(named["loss"] * share).backward()
-                for key, value in named.items():
+                for key, value in ({"loss": named["loss"]} | named).items():
                     name = self.player.name if key == "loss" else key
                     recorded[name] = recorded.get(name, 0) + share * value.detach()
             if clip_norm is not None:
@@ -319,6 +326,10 @@ class _Run:
         return self.directory / CHECKPOINT if self.directory else None
 
     def save(self, step: int, history: History) -> None:
+        """Write a checkpoint; weights that are not finite never replace an earlier one."""
+        for turn in self.turns:
+            if not all(bool(weight.isfinite().all()) for weight in turn.parameters):
+                raise self.not_finite(f"a weight of player {turn.player.name!r}", step)
         if self.checkpoint is None:
             return
         # Each process draws its own noise, so each has a random state to keep.
@@ -345,15 +356,23 @@ class _Run:
         }
         save_tensors(self.checkpoint, tensors | random_state, notes)
 
+    def not_finite(self, what: str, step: int) -> FloatingPointError:
+        exists = self.checkpoint is not None and self.checkpoint.exists()
+        kept = f"; {self.checkpoint} is from before" if exists else ""
+        return FloatingPointError(
+            f"{what} is NaN or infinite at step {step}{kept}; lower the learning rate, set "
+            "clip_norm=1.0, or use precision='float32'"
+        )
+
     def resume(self) -> tuple[History, int]:
         """Load the checkpoint into model, average, optimizers and random state, if there is one."""
         if self.checkpoint is None or not self.checkpoint.exists():
             return History(), 0
         tensors, notes = load_tensors(self.checkpoint)
         differences = [
-            f"{name} was {notes['settings'].get(name)!r}, now {value!r}"
+            f"{name} was {notes.get('settings', {}).get(name)!r}, now {value!r}"
             for name, value in self.settings.items()
-            if notes["settings"].get(name) != value
+            if notes.get("settings", {}).get(name) != value
         ]
         if differences:
             raise CheckpointError(
@@ -385,7 +404,7 @@ class _Run:
             turn.optimizer.load_state_dict({"state": states, "param_groups": groups})
             turn.scaler.load_state_dict(notes["scalers"][turn.player.name])
         torch.set_rng_state(tensors[f"random.{self.rank}"])
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and f"random.cuda.{self.rank}" in tensors:
             torch.cuda.set_rng_state(tensors[f"random.cuda.{self.rank}"], self.device)
         return History(**notes["history"] | {"interrupted": False}), notes["step"]
 
@@ -467,21 +486,49 @@ def _rate_factor(schedule: str, step: int, total_steps: int) -> float:
 
 
 def _averages(pending: Sequence[dict[str, Tensor]], step: int, run: _Run) -> dict[str, float]:
-    """Mean of each loss over the pending steps, fetched from the device at once."""
+    """Mean of each loss over the pending steps, which end with ``step``."""
     averages: dict[str, float] = {}
     for name in dict.fromkeys(name for losses in pending for name in losses):
         values = torch.stack([losses[name].float() for losses in pending if name in losses])
         averages[name] = values.mean().item()
-        if not math.isfinite(averages[name]):
-            computed = [i for i, losses in enumerate(pending) if name in losses]
-            first = computed[int((~values.isfinite()).nonzero()[0])]
-            kept = f"; {run.checkpoint} is from before" if run.checkpoint else ""
-            raise FloatingPointError(
-                f"the loss {name!r} is {values[~values.isfinite()][0].item()} at step "
-                f"{step - len(pending) + first + 1}{kept}; lower the learning rate, set "
-                "clip_norm=1.0, or use precision='float32'"
-            )
+    if not all(math.isfinite(average) for average in averages.values()):
+        # The first loss to fail is the one to name: it takes those of the other players with it.
+        for earlier, losses in zip(range(step - len(pending) + 1, step + 1), pending, strict=True):
+            for name, value in losses.items():
+                if not math.isfinite(value):
+                    raise run.not_finite(f"the loss {name!r}", earlier)
     return averages
+
+
+@contextlib.contextmanager
+def _interrupts_between_steps() -> Iterator[Callable[[], None]]:
+    """Put Ctrl-C off until the function that is yielded is called; a second one is not put off.
+
+    Half a step, such as a discriminator's move without the generator's, could not be resumed.
+    """
+    pressed = False
+
+    def note(*_: Any) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    def allow_interrupt() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield allow_interrupt
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager
