@@ -35,8 +35,12 @@ def save_tensors(
         CheckpointError: if the file cannot be written (full disk, no permission).
     """
     path = Path(path)
-    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(notes or {}, sort_keys=True)
+    # Copies, because the format refuses tensors that share memory, such as tied weights.
+    stored = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    text = json.dumps(notes or {})
     metadata = {"notes": text, "sha256": _checksum(stored, text)}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -11,8 +11,8 @@ class Player:
     r"""One side of a training game.
 
     A move draws nothing from the other players: the player's parameters :math:`\theta` take one
-    step of Adam on the gradient of its own loss,
-    :math:`\theta \leftarrow \theta - \eta\,\mathrm{Adam}(\nabla_\theta\,\text{loss}(\text{batch}))`,
+    step of Adam on the gradient of its own loss :math:`L`,
+    :math:`\theta \leftarrow \theta - \eta\,\mathrm{Adam}(\nabla_\theta L(\text{batch}))`,
     while all other parameters of the model are held fixed.
 
     Attributes:

@@ -18,9 +18,8 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
         ValueError: if the device is asked for by name and this machine has none of its kind.
     """
     if str(name) == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        mps = "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else mps
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -29,7 +28,7 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
         ) from None
     available = {
         "cpu": True,
-        "cuda": torch.cuda.is_available(),
+        "cuda": (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
     if not available.get(device.type, False):
@@ -37,6 +36,8 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
             f"device {str(name)!r} was asked for but torch finds none here; "
             "use device='auto' or device='cpu'"
         )
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     return device
 
 

@@ -37,7 +37,7 @@ class History:
     def record(self, step: int, averages: dict[str, float]) -> None:
         """Append one average of each loss; one that was not computed repeats its last value."""
         self.steps.append(step)
-        for name in self.losses.keys() | averages.keys():
+        for name in dict.fromkeys([*self.losses, *averages]):  # in the players' order
             values = self.losses.setdefault(name, [float("nan")] * (len(self.steps) - 1))
             values.append(averages.get(name, values[-1] if values else float("nan")))
 
@@ -46,4 +46,3 @@ class History:
         from companion import plots
 
         return plots.curves(self.losses, x=self.steps, xlabel="step", ylabel="loss")
-
