@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 HALF_LEVEL = 0.5 / 255
-FAR = 1e3  # stands for infinity in gray values, yet keeps all gradients finite
+FAR = 1e30  # stands for infinity, at any scale, yet keeps all gradients finite
 MIN_LOG_SCALE = -7.0  # a scale far below one gray level: sharper changes nothing but the gradient
 
 
@@ -156,5 +156,6 @@ def _split(parameters: Tensor, channels: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def _uniform(like: Tensor, rng: torch.Generator | None) -> Tensor:
     """Uniform numbers strictly inside (0, 1), so that their logarithms are finite."""
-    u = torch.rand(like.shape, generator=rng, device=like.device, dtype=like.dtype)
+    where = rng.device if rng is not None else like.device
+    u = torch.rand(like.shape, generator=rng, device=where, dtype=like.dtype).to(like.device)
     return u.clamp(1e-6, 1 - 1e-6)
