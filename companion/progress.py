@@ -13,9 +13,19 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
     In a notebook the bar leaves nothing behind when it closes, so that a stored output does not
     depend on how fast the machine was.
     """
-    if "ipykernel" in sys.modules and "file" not in options:
-        return tqdm(iterable, file=_NotebookDisplay(), leave=False, ascii=False, ncols=90, **options)
+    if _in_notebook() and "file" not in options and not options.get("disable"):
+        options |= {"file": _NotebookDisplay(), "ascii": False, "ncols": 90}
+        return tqdm(iterable, leave=False, **options)
     return tqdm(iterable, leave=False, dynamic_ncols=True, **options)
+
+
+def _in_notebook() -> bool:
+    """Whether this process is a kernel, which the mere presence of ipykernel does not say."""
+    if "ipykernel" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return hasattr(get_ipython(), "kernel")
 
 
 class _NotebookDisplay:

@@ -158,7 +158,7 @@ class RowRNN(nn.Module):
             TypeError, ValueError: if the images do not fit or ``known_rows`` is out of range.
         """
         check_images(images, self.image_shape)
-        _, height, width = self.image_shape
+        height = self.image_shape[1]
         if not 0 <= known_rows <= height:
             raise ValueError(f"known_rows must lie between 0 and {height}, got {known_rows}")
         images = images.clone()
