@@ -1,0 +1,209 @@
+"""The DCGAN: losses against their definition, shapes, and whose weights each player moves."""
+
+import copy
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from companion import train
+from companion.models import DCGAN
+from companion.models.dcgan import discriminator_loss, generator_loss
+
+
+def images(n: int, *shape: int) -> Tensor:
+    return torch.rand(n, *(shape or (1, 28, 28)), generator=torch.Generator().manual_seed(5))
+
+
+logits = st.lists(st.floats(-30, 30), min_size=1, max_size=6).map(
+    lambda values: torch.tensor(values, dtype=torch.float64)
+)
+
+
+@given(real=logits, fake=logits)
+def test_losses_are_log_probabilities_of_the_right_answer(real: Tensor, fake: Tensor) -> None:
+    """Fault G1: real wants -log sigma(D), fake -log(1 - sigma(D)), G wants -log sigma(D)."""
+    d_expected = -torch.sigmoid(real).log().mean() - torch.sigmoid(-fake).log().mean()
+    torch.testing.assert_close(discriminator_loss(real, fake), d_expected)
+    torch.testing.assert_close(generator_loss(fake), -torch.sigmoid(fake).log().mean())
+
+
+def test_losses_equal_binary_cross_entropy() -> None:
+    real, fake = torch.randn(50), torch.randn(50)
+    bce = nn.functional.binary_cross_entropy_with_logits
+    expected = bce(real, torch.ones(50)) + bce(fake, torch.zeros(50))
+    torch.testing.assert_close(discriminator_loss(real, fake), expected)
+    torch.testing.assert_close(generator_loss(fake), bce(fake, torch.ones(50)))
+
+
+def test_losses_of_a_discriminator_that_cannot_tell() -> None:
+    """Fault G4: the equilibrium is 2 log 2 and log 2, not zero."""
+    zeros = torch.zeros(8, dtype=torch.float64)
+    assert discriminator_loss(zeros, zeros).item() == pytest.approx(2 * math.log(2), abs=1e-15)
+    assert generator_loss(zeros).item() == pytest.approx(math.log(2), abs=1e-15)
+
+
+def test_losses_stay_finite_and_descend_the_right_way() -> None:
+    """Fault G11: the discriminator's loss falls with the real logit and grows with the fake one."""
+    far = torch.tensor([1e4])
+    assert discriminator_loss(far, -far).item() == 0
+    assert discriminator_loss(-far, far).item() == 2e4
+    real, fake = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
+    discriminator_loss(real, fake).backward()
+    assert real.grad is not None
+    assert fake.grad is not None
+    assert (real.grad.item(), fake.grad.item()) == (-0.5, 0.5)
+    surely_fake = torch.tensor([-20.0], requires_grad=True)
+    generator_loss(surely_fake).backward()
+    assert surely_fake.grad is not None
+    assert surely_fake.grad.item() == pytest.approx(-1)  # saturates not
+
+
+def test_loss_does_not_depend_on_the_batch_size() -> None:
+    one = torch.tensor([0.3])
+    assert discriminator_loss(one, one).item() == pytest.approx(
+        discriminator_loss(one.expand(64), one.expand(64)).item()
+    )
+
+
+@settings(max_examples=12)
+@given(
+    size=st.tuples(st.sampled_from([28, 32, 64]), st.sampled_from([28, 32, 64])),
+    channels=st.sampled_from([1, 3]),
+    n=st.integers(2, 4),
+)
+def test_shape_in_is_shape_out(size: tuple[int, int], channels: int, n: int) -> None:
+    shape = (channels, *size)
+    model = DCGAN(latent_dim=3, width=4, image_shape=shape)
+    drawn = model.sample(n)
+    assert drawn.shape == (n, *shape)
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    assert model.discriminate(drawn).shape == (n,)
+    assert model.discriminator_loss(drawn).shape == model.generator_loss(drawn).shape == ()
+
+
+def test_sides_at_each_layer_are_those_stated() -> None:
+    """Fault G9: 7 -> 14 -> 28 and back, by (H - 1) s - 2 p + k."""
+    model = DCGAN(latent_dim=3, width=4)
+    sides: list[int] = []
+    hooks = [
+        module.register_forward_hook(lambda *args: sides.append(args[2].shape[-1]))
+        for module in model.modules()
+        if isinstance(module, nn.Unflatten | nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    model.discriminate(model.sample(2))
+    for hook in hooks:
+        hook.remove()
+    assert sides == [7, 14, 28, 14, 7]
+
+
+def test_ranges_match_on_both_sides_of_the_discriminator() -> None:
+    """Fault G10: real and generated images reach the discriminator in the same range."""
+    model = DCGAN(latent_dim=3, width=4)
+    seen: list[Tensor] = []
+    model.discriminator.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    black_and_white = (images(8) > 0.5).float()
+    model.discriminator_loss(black_and_white)
+    real, fake = seen
+    assert (real.min(), real.max()) == (-1, 1)
+    assert fake.min() >= -1
+    assert fake.min() < 0 < fake.max()
+    assert fake.max() <= 1
+    assert not fake.requires_grad
+
+
+def test_weights_start_as_the_paper_has_them() -> None:
+    model = DCGAN(latent_dim=64, width=32)
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            count = module.weight.numel()
+            assert module.weight.std().item() == pytest.approx(0.02, rel=4 / math.sqrt(count)), name
+            assert abs(module.weight.mean()) < 5 * 0.02 / math.sqrt(count), name
+            assert module.bias is None or not module.bias.any()
+        elif isinstance(module, nn.BatchNorm2d):
+            assert module.weight.mean().item() == pytest.approx(1, abs=0.02)
+            assert module.weight.std().item() == pytest.approx(0.02, abs=0.01)
+            assert not module.bias.any()
+
+
+def test_batch_norm_normalizes_to_unit_scale() -> None:
+    """The fault of eps = 0.8: a small input would come out far below unit scale."""
+    norms = [m for m in DCGAN(width=4).modules() if isinstance(m, nn.BatchNorm2d)]
+    assert len(norms) == 3
+    for norm in norms:
+        assert norm.eps == 1e-5
+        nn.init.ones_(norm.weight)
+        out = norm(0.1 * torch.randn(64, norm.num_features, 7, 7))
+        assert out.std().item() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize(("mover", "other"), [(0, 1), (1, 0)])
+def test_a_move_leaves_weights_and_gradients_of_the_other_side_alone(
+    mover: int, other: int
+) -> None:
+    """Fault G8, through the moves that `train` makes."""
+    model = DCGAN(latent_dim=3, width=4)
+    players = model.players()
+    model.players = lambda: [players[mover]]  # type: ignore[method-assign]
+    for parameter in players[other].module.parameters():
+        parameter.grad = torch.full_like(parameter, 7.0)
+    before = copy.deepcopy(model.state_dict())
+    train(model, images(8), epochs=1, batch_size=4, progress=False, device="cpu")
+    for parameter in players[other].module.parameters():
+        assert parameter.requires_grad
+        assert parameter.grad is not None
+        assert (parameter.grad == 7).all()
+    name = players[other].name
+    for key, _ in model.named_parameters():
+        moved = not torch.equal(model.state_dict()[key], before[key])
+        assert moved == (not key.startswith(name)), key
+
+
+def test_discriminator_loss_sends_no_gradient_to_the_generator() -> None:
+    model = DCGAN(latent_dim=3, width=4)
+    model.discriminator_loss(images(4)).backward()
+    assert all(p.grad is None for p in model.generator.parameters())
+    assert all(p.grad is not None for p in model.discriminator.parameters())
+
+
+def test_players_are_the_paper_s() -> None:
+    discriminator, generator = DCGAN(width=4).players()
+    assert (discriminator.name, generator.name) == ("discriminator", "generator")
+    assert discriminator.betas == generator.betas == (0.5, 0.999)
+    assert discriminator.learning_rate == generator.learning_rate == 2e-4
+
+
+def test_sample_leaves_model_and_random_state_as_they_were() -> None:
+    model = DCGAN(latent_dim=3, width=4)
+    model.discriminator.eval()
+    modes = [module.training for module in model.modules()]
+    state = copy.deepcopy(model.state_dict())
+    before = torch.get_rng_state()
+    first = model.sample(4, rng=torch.Generator().manual_seed(1))
+    assert torch.equal(first, model.sample(4, rng=torch.Generator().manual_seed(1)))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in state.items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_constructor_leaves_its_argument_alone() -> None:
+    shape = [3, 32, 64]
+    DCGAN(latent_dim=3, width=4, image_shape=shape)  # type: ignore[arg-type]
+    assert shape == [3, 32, 64]
+
+
+def test_wrong_noise_and_images_are_refused() -> None:
+    model = DCGAN(latent_dim=3, width=4)
+    with pytest.raises(ValueError, match=r"z must have shape \(N, 3\), got \(5, 2\)"):
+        model.generate(torch.zeros(5, 2))
+    with pytest.raises(ValueError, match=r"images must have shape \(N, 1, 28, 28\)"):
+        model.discriminate(torch.zeros(2, 1, 32, 32))
+    with pytest.raises(ValueError, match=r"use \(images \+ 1\) / 2"):
+        model.discriminate(2 * images(2) - 1)
+    with pytest.raises(ValueError, match="multiples of 4"):
+        DCGAN(image_shape=(1, 30, 30))

@@ -1,0 +1,167 @@
+"""The likelihood of 8-bit pixels against sums over all levels and plain differences."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from companion.likelihoods import (
+    bits_per_dimension,
+    discretized_mixture_log_prob,
+    discretized_mixture_mean,
+    discretized_mixture_sample,
+    to_levels,
+)
+
+LEVELS = torch.arange(256, dtype=torch.float64) / 255
+
+
+def mixture(logits: list[float], means: list[float], log_scales: list[float]) -> Tensor:
+    """Parameters of one gray pixel, shape (1, 3K, 1, 1)."""
+    return torch.tensor(logits + means + log_scales, dtype=torch.float64).view(1, -1, 1, 1)
+
+
+def log_masses(parameters: Tensor) -> Tensor:
+    """Log-mass of each of the 256 levels of one gray pixel."""
+    images = LEVELS.view(256, 1, 1, 1)
+    return discretized_mixture_log_prob(parameters.expand(256, -1, 1, 1), images).flatten()
+
+
+numbers = st.floats(-20, 20)
+
+
+@given(
+    components=st.integers(1, 4).flatmap(
+        lambda k: st.tuples(*[st.lists(numbers, min_size=k, max_size=k)] * 3)
+    )
+)
+def test_masses_of_all_levels_sum_to_one(
+    components: tuple[list[float], list[float], list[float]],
+) -> None:
+    total = log_masses(mixture(*components)).exp().sum()
+    assert total.item() == pytest.approx(1.0, abs=1e-9)
+
+
+def test_masses_equal_differences_of_the_distribution_function() -> None:
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, generator=rng, dtype=torch.float64)
+    means = torch.rand(3, generator=rng, dtype=torch.float64)
+    log_scales = -3 + torch.randn(3, generator=rng, dtype=torch.float64)
+    edges = LEVELS[:-1] + 0.5 / 255  # between level k and k + 1
+    cdf = torch.sigmoid((edges - means[:, None]) / log_scales.exp()[:, None])
+    cdf = torch.cat([torch.zeros(3, 1), cdf, torch.ones(3, 1)], dim=1)
+    expected = (logits.softmax(0)[:, None] * cdf.diff(dim=1)).sum(dim=0)
+    parameters = mixture(logits.tolist(), means.tolist(), log_scales.tolist())
+    torch.testing.assert_close(log_masses(parameters).exp(), expected, rtol=0, atol=1e-13)
+
+
+def test_channels_and_components_are_not_mixed_up() -> None:
+    """Each channel of each image has the mass that it would have on its own."""
+    rng = torch.Generator().manual_seed(0)
+    parameters = torch.randn(2, 3 * 2 * 3, 4, 5, generator=rng, dtype=torch.float64)
+    images = LEVELS[torch.randint(256, (2, 3, 4, 5), generator=rng)]
+    together = discretized_mixture_log_prob(parameters, images)
+    parts = parameters.view(2, 3, 2, 3, 4, 5)  # kind, component, channel
+    for channel in range(3):
+        alone = discretized_mixture_log_prob(
+            parts[:, :, :, channel].reshape(2, 6, 4, 5), images[:, channel : channel + 1]
+        )
+        torch.testing.assert_close(together[:, channel : channel + 1], alone)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_are_finite_at_extreme_parameters(dtype: torch.dtype) -> None:
+    extremes = [(mean, scale) for mean in (-1e4, -3.0, 0.0, 0.5, 1.0, 1e4) for scale in (-50, 0, 50)]
+    for mean, log_scale in extremes:
+        parameters = mixture([0.0, 300.0], [mean, mean], [log_scale, log_scale]).to(dtype)
+        parameters.requires_grad_()
+        images = torch.tensor([0.0, 0.5, 1.0], dtype=dtype).mul(255).round().div(255)
+        log_prob = discretized_mixture_log_prob(
+            parameters.expand(3, -1, 1, 1), images.view(3, 1, 1, 1)
+        )
+        log_prob.sum().backward()
+        assert log_prob.isfinite().all(), (mean, log_scale)
+        assert (log_prob <= 1e-6).all()
+        assert parameters.grad is not None
+        assert parameters.grad.isfinite().all(), (mean, log_scale)
+
+
+def test_float32_agrees_with_float64() -> None:
+    rng = torch.Generator().manual_seed(0)
+    parameters = torch.randn(8, 9, 6, 6, generator=rng, dtype=torch.float64)
+    parameters[:, 6:] -= 4
+    images = LEVELS[torch.randint(256, (8, 1, 6, 6), generator=rng)]
+    exact = discretized_mixture_log_prob(parameters, images)
+    single = discretized_mixture_log_prob(parameters.float(), images.float())
+    torch.testing.assert_close(single.double(), exact, rtol=1e-4, atol=1e-3)
+
+
+def test_samples_follow_the_masses() -> None:
+    """Pearson's chi-square of 200,000 draws over the levels, far below its 1e-6 quantile."""
+    parameters = mixture([0.0, 1.0, -1.0], [0.1, 0.6, 1.05], [-3.0, -4.0, -3.5])
+    n = 200_000
+    rng = torch.Generator().manual_seed(0)
+    images = discretized_mixture_sample(parameters.expand(1, -1, 1, n), rng=rng)
+    counts = torch.bincount((images * 255).round().long().flatten(), minlength=256).double()
+    expected = n * log_masses(parameters).exp()
+    rare = expected < 20
+    observed = torch.cat([counts[~rare], counts[rare].sum().view(1)])
+    expected = torch.cat([expected[~rare], expected[rare].sum().view(1)])
+    chi_square = ((observed - expected) ** 2 / expected).sum()
+    freedom = len(observed) - 1
+    assert chi_square < freedom + 5 * math.sqrt(2 * freedom)
+
+
+def test_low_temperature_draws_the_mean_of_the_likeliest_component() -> None:
+    parameters = mixture([0.0, 2.0], [0.2, 0.6], [-2.0, -2.0]).expand(1, -1, 8, 8)
+    rng = torch.Generator().manual_seed(0)
+    images = discretized_mixture_sample(parameters, rng=rng, temperature=1e-3)
+    torch.testing.assert_close(images, to_levels(torch.full_like(images, 0.6)))
+    with pytest.raises(ValueError, match="temperature must be positive, got 0"):
+        discretized_mixture_sample(parameters, temperature=0)
+
+
+def test_mean_is_the_expectation_where_no_mass_is_clipped() -> None:
+    parameters = mixture([0.0, 1.0], [0.4, 0.6], [-5.0, -4.5])
+    expected = (log_masses(parameters).exp() * LEVELS).sum()
+    mean = discretized_mixture_mean(parameters)
+    assert mean.shape == (1, 1, 1, 1)
+    assert mean.item() == pytest.approx(expected.item(), abs=1e-4)
+    outside = discretized_mixture_mean(mixture([0.0], [3.0], [0.0]))
+    assert outside.item() == 1.0
+
+
+def test_samples_are_levels_and_take_the_generator() -> None:
+    parameters = torch.randn(2, 18, 3, 3)
+    before = torch.get_rng_state()
+    first = discretized_mixture_sample(
+        parameters, channels=3, rng=torch.Generator().manual_seed(1)
+    )
+    second = discretized_mixture_sample(
+        parameters, channels=3, rng=torch.Generator().manual_seed(1)
+    )
+    assert first.shape == (2, 3, 3, 3)
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, to_levels(first))
+
+
+def test_bits_per_dimension() -> None:
+    """A uniform choice among 256 levels costs eight bits."""
+    uniform = torch.tensor([-784 * math.log(256)], dtype=torch.float64)
+    assert bits_per_dimension(uniform, 784).item() == pytest.approx(8.0)
+    with pytest.raises(ValueError, match="dimensions must be the number of pixel values, got 0"):
+        bits_per_dimension(uniform, 0)
+
+
+def test_parameters_that_do_not_fit_are_refused() -> None:
+    images = torch.zeros(1, 1, 2, 2)
+    with pytest.raises(ValueError, match=r"parameters must have shape \(N, 3K \* 1, H, W\)"):
+        discretized_mixture_log_prob(torch.zeros(1, 4, 2, 2), images)
+    with pytest.raises(ValueError, match="both need the same N, H and W"):
+        discretized_mixture_log_prob(torch.zeros(1, 3, 2, 3), images)
+    with pytest.raises(ValueError, match="both need the same N, H and W"):
+        discretized_mixture_log_prob(torch.zeros(3, 3, 2, 2), images)
