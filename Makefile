@@ -70,8 +70,8 @@ notebooks: $(INSTALLED)  ## run all notebooks, or NB=..., and rewrite their stor
 
 lock: $(INSTALLED)  ## write the versions installed in .venv to constraints.txt
 	@echo "==> writing constraints.txt"
-	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable \
-	  | grep -viE '^(nvidia|cuda|triton|pip|setuptools|wheel)[-_a-z0-9]*=='; } > constraints.new
+	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable \
+	  | grep -viE '^(nvidia|cuda|triton|pip)[-_a-z0-9]*=='; } > constraints.new
 	@mv constraints.new constraints.txt && touch $(INSTALLED)
 
 clean:  ## remove what was built, keep .venv

@@ -28,6 +28,24 @@ Source = Annotated[
 ]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from companion import __version__
+
+        typer.echo(f"companion {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command(
     epilog="Examples:\n\n"
     "- **companion train vae** reproduces the zoo's weights from the full data set\n\n"
