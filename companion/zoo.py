@@ -14,8 +14,7 @@ import importlib
 import json
 import os
 import platform
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -69,9 +68,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "dcgan": Recipe(
         constructor="companion.models.dcgan:DCGAN",
-        arguments={"latent_dim": 64, "width": 48},
+        arguments={"latent_dim": 64, "width": 64},
         training={
-            "epochs": 14,
+            "epochs": 20,
             "batch_size": 64,
             "seed": 0,
             "ema_decay": 0.999,
@@ -92,7 +91,7 @@ RECIPES: dict[str, Recipe] = {
             "clip_norm": 200.0,
         },
         intended_use="teaching: exact likelihood, sampling row by row, completion of an image",
-        limits="sees the rows above and a few pixels to the left; long shapes can drift; 28x28 only",
+        limits="sees the rows above and a few pixels to the left; shapes can drift; 28x28 only",
     ),
     "classifier": Recipe(
         constructor="companion.models.classifier:Classifier",
@@ -182,7 +181,10 @@ def card(name: str) -> Card:
 
 
 def load(name: str, device: str | torch.device = "cpu") -> Any:
-    """A trained model, in eval mode, on `device`; its class is the one that its card names.
+    """A trained model on `device`, of the class that its card names, ready to use.
+
+    It is in eval mode, and its parameters are frozen: to train it further, call
+    `model.requires_grad_()` first.
 
     Raises:
         ValueError: unknown name; or weights that are damaged or do not fit their card.
@@ -254,8 +256,8 @@ def build(constructor: str, arguments: Mapping[str, Any]) -> nn.Module:
 def save(model: nn.Module, name: str, folder: Path, minutes: float, **facts: Any) -> Card:
     """Write `model` and its card, without metrics yet, as `WEIGHTS` and `CARD` of a folder.
 
-    Parameters and buffers are kept as they are, or in float16 if they would exceed 4 MB. Both
-    files appear whole or not at all.
+    Parameters and buffers are kept as they are, or in float16 if they would exceed 4 MB.
+    Each file appears whole or not at all.
 
     Raises:
         ValueError: too large even in float16.
@@ -285,7 +287,7 @@ def save(model: nn.Module, name: str, folder: Path, minutes: float, **facts: Any
         limits=made.limits,
         **facts,
     )
-    _write_card(folder / CARD, card)
+    _write(folder / CARD, _json(card))
     return card
 
 
@@ -303,10 +305,8 @@ def add(run_dir: str | Path, progress: bool = False) -> Card:
         quick_images=QUICK_IMAGES,
         quick_metrics=evaluate(model, images=QUICK_IMAGES),
     )
-    target = FOLDER / f"{card.name}.json"
-    FOLDER.mkdir(exist_ok=True)
-    shutil.copyfile(Path(run_dir) / WEIGHTS, target.with_suffix(".safetensors"))
-    _write_card(target, card)
+    _write(FOLDER / f"{card.name}.safetensors", (Path(run_dir) / WEIGHTS).read_bytes())
+    _write(FOLDER / f"{card.name}.json", _json(card))
     return card
 
 
@@ -336,7 +336,7 @@ def _short(value: Any) -> str:
         return f"{value:.5g}"
     if isinstance(value, dict):
         return ", ".join(f"{k}={v!r}" for k, v in value.items())
-    if isinstance(value, (tuple, type([]))):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return " ".join(_short(v) for v in value)
     return str(value)
 
@@ -350,8 +350,23 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _write_card(path: Path, card: Card) -> None:
-    path.write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", "utf-8")
+def _json(card: Card) -> bytes:
+    return (json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a whole file or none: a temporary one takes the name once it is complete."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"could not save {path}: {error.strerror or error}; an earlier file of that name is "
+            "untouched; free some space or choose another folder, then run again"
+        ) from error
 
 
 def list() -> Table:

@@ -6,8 +6,10 @@ are of interest, chosen by `tile`: each image by itself, as a likelihood model c
 other images (`tile=25` puts 625 on a sheet).
 """
 
+from collections.abc import Callable
 from io import BytesIO
 from struct import unpack
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,7 +44,7 @@ def webp_bits_per_dimension(images: Tensor, tile: int = 1) -> float:
     return _bits_per_dimension(images, tile, _webp_payload)
 
 
-def _bits_per_dimension(images: Tensor, tile: int, payload) -> float:  # type: ignore[no-untyped-def]
+def _bits_per_dimension(images: Tensor, tile: int, payload: Callable[[Tensor], int]) -> float:
     check_images(images)
     per_sheet = tile * tile
     if tile < 1 or len(images) < per_sheet:
@@ -63,7 +65,7 @@ def _bits_per_dimension(images: Tensor, tile: int, payload) -> float:  # type: i
     return 8 * sum(payload(sheet) for sheet in sheets) / images.numel()
 
 
-def _encode(pixels: Tensor, **options) -> bytes:  # type: ignore[no-untyped-def]
+def _encode(pixels: Tensor, **options: Any) -> bytes:
     from PIL import Image
 
     file = BytesIO()

@@ -24,8 +24,8 @@ def image_features(images: Tensor, batch_size: int = 500) -> Tensor:
     """The 64 features of each image in the zoo's classifier, scored at native size.
 
     Args:
-        images: floats in [0, 1] of shape (N, 1, 28, 28). Never resized: resizing alone would
-            cost a Fréchet distance larger than that of a good generator.
+        images: floats in [0, 1] of shape (N, 1, 28, 28). Never resized: resizing alone, 28
+            -> 32 -> 28, costs a Fréchet distance 50 times that between two sets of real images.
         batch_size: images in one pass; it does not change the result.
 
     Returns:

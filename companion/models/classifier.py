@@ -81,7 +81,7 @@ class Classifier(nn.Module):
 
         Raises TypeError or ValueError for anything else: an image is never resized behind the
         caller's back, since resizing alone moves the features (28 -> 32 -> 28 pixels costs a
-        Fréchet distance larger than that of a good generator).
+        Fréchet distance 50 times that between two sets of real images).
         """
         check_images(images, shape=self.image_shape)
         return self.body(2 * images - 1)
