@@ -1,0 +1,213 @@
+"""The zoo: weights that are whole, cards that tell the truth, recipes that reproduce both."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from companion import zoo
+from companion.data import fashion_mnist
+from companion.metrics import evaluation
+from companion.models.classifier import Classifier
+from companion.training import CheckpointError
+
+GENERATIVE = ("dcgan", "row_rnn", "vae")
+
+
+@pytest.fixture(scope="module")
+def full_test_set() -> None:
+    """Skips where the full data set is neither at hand nor to be had."""
+    try:
+        fashion_mnist("test", full=True)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+
+# ---- The trained weights --------------------------------------------------------------------------
+
+
+def test_every_recipe_has_its_weights() -> None:
+    assert set(zoo.names()) == set(zoo.RECIPES)
+    assert {path.stem for path in zoo.FOLDER.glob("*.safetensors")} == set(zoo.RECIPES)
+
+
+@pytest.mark.parametrize("name", zoo.RECIPES)
+def test_weights_are_small_and_load_ready_to_use(name: str) -> None:
+    assert (zoo.FOLDER / f"{name}.safetensors").stat().st_size <= 4_000_000
+    model = zoo.load(name)
+    assert not model.training
+    assert not any(p.requires_grad for p in model.parameters())
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert sum(p.numel() for p in model.parameters()) == zoo.card(name).parameters
+
+
+@pytest.mark.parametrize("name", zoo.RECIPES)
+def test_a_card_agrees_with_the_recipe(name: str) -> None:
+    card, recipe = zoo.card(name), zoo.recipe(name)
+    assert card.name == name
+    assert card.constructor == recipe.constructor
+    assert card.arguments == recipe.arguments
+    assert card.command == f"companion train {name}"
+    assert (card.seed, card.epochs) == (recipe.training["seed"], recipe.training["epochs"])
+    assert card.data == "Fashion-MNIST, all 60,000 training images"
+    assert re.search(r"cores|GPU|NVIDIA", card.machine)
+    assert card.minutes > 1
+    assert "MIT" in card.license
+    assert card.intended_use
+    assert card.limits
+    assert "/home" not in (zoo.FOLDER / f"{name}.json").read_text()
+
+
+@pytest.mark.usefixtures("full_test_set")
+@pytest.mark.parametrize("name", zoo.RECIPES)
+def test_a_card_tells_the_truth(name: str) -> None:
+    card = zoo.card(name)
+    fresh = evaluation.evaluate(zoo.load(name), images=card.quick_images)
+    assert fresh.keys() == card.quick_metrics.keys() == card.metrics.keys()
+    # Other instruction sets round otherwise, which can turn a pixel that is drawn at random.
+    tolerance = {"bits_per_dimension": 0.002, "accuracy": 0.002, "class_shares": 0.01}
+    for figure, value in fresh.items():
+        written = card.quick_metrics[figure]
+        if figure.startswith("frechet"):
+            assert value == pytest.approx(written, rel=0.03), figure
+        else:
+            assert value == pytest.approx(written, abs=tolerance[figure]), figure
+    # The full figures differ from those of the first images by sampling alone; a Fréchet distance
+    # is biased upward by about the floor of so few images.
+    full, floor = card.metrics, evaluation.references(card.quick_images)["frechet_distance"]
+    for figure, value in fresh.items():
+        if figure.startswith("frechet"):
+            assert full[figure] == pytest.approx(value, rel=0.15, abs=1.5 * floor), figure
+        elif figure == "class_shares":
+            assert full[figure] == pytest.approx(value, abs=0.04)
+        else:
+            assert full[figure] == pytest.approx(value, rel=0.02), figure
+
+
+def test_the_bars_of_quality_hold() -> None:
+    metrics = {name: zoo.card(name).metrics for name in zoo.RECIPES}
+    assert metrics["vae"]["bits_per_dimension"] <= 3.40
+    assert metrics["row_rnn"]["bits_per_dimension"] <= 3.35
+    vae = min(metrics["vae"]["frechet_distance"], metrics["vae"]["frechet_distance_of_means"])
+    assert metrics["dcgan"]["frechet_distance"] <= vae / 4
+    assert min(metrics["dcgan"]["class_shares"]) >= 0.05
+    assert metrics["classifier"]["accuracy"] >= 0.925
+
+
+@pytest.mark.parametrize("name", GENERATIVE)
+def test_samples_are_images_and_reproducible(name: str) -> None:
+    model = zoo.load(name)
+    draw = [model.sample(4, rng=torch.Generator().manual_seed(7)) for _ in range(2)]
+    assert draw[0].shape == (4, 1, 28, 28)
+    assert 0 <= draw[0].min() < 0.1
+    assert 0.5 < draw[0].max() <= 1
+    assert torch.equal(*draw)
+
+
+def test_the_list_is_a_table() -> None:
+    cards = zoo.list()
+    assert [card.name for card in cards] == sorted(zoo.RECIPES)
+    head, *lines = repr(cards).splitlines()
+    assert head.split() == ["name", "parameters", "epochs", "minutes", "metrics"]
+    assert len(lines) == len(cards)
+    assert all(line.startswith(card.name) for line, card in zip(lines, cards, strict=True))
+    assert "167,274" in repr(cards)
+    assert "accuracy 0.93" in repr(cards)
+
+
+def test_a_card_prints_its_facts() -> None:
+    text = str(zoo.card("classifier"))
+    assert "companion train classifier" in text
+    assert "width=32" in text
+    assert "accuracy" in text
+    assert "quick" not in text
+
+
+# ---- Saving and adding ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> tuple[Path, Classifier]:
+    """A finished run of an untrained classifier, with its batch statistics moved."""
+    torch.manual_seed(0)
+    model = zoo.recipe("classifier").build()
+    assert isinstance(model, Classifier)
+    model.features(torch.rand(8, 1, 28, 28))
+    folder = tmp_path / "run"
+    zoo.save(model, "classifier", folder, 1.26, data="none", command="none", seed=3, epochs=2)
+    return folder, model.eval()
+
+
+def test_save_and_read_back(run: tuple[Path, Classifier]) -> None:
+    folder, model = run
+    loaded, card = zoo.read_run(folder)
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    for key, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value), key
+    assert (card.name, card.seed, card.epochs, card.minutes) == ("classifier", 3, 2, 1.3)
+    assert card.metrics == {}
+    assert json.loads((folder / zoo.CARD).read_text()) == asdict(card)
+    assert {path.name for path in folder.iterdir()} == {zoo.WEIGHTS, zoo.CARD}
+
+
+def test_large_weights_are_stored_in_float16(
+    run: tuple[Path, Classifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, model = run
+    whole = (folder / zoo.WEIGHTS).stat().st_size
+    monkeypatch.setattr(zoo, "MAX_BYTES", whole * 2 // 3)
+    zoo.save(model, "classifier", folder, 1, data="none", command="none", seed=0, epochs=1)
+    assert (folder / zoo.WEIGHTS).stat().st_size < whole * 2 // 3
+    loaded, _ = zoo.read_run(folder)
+    images = torch.rand(4, 1, 28, 28)
+    assert all(p.dtype == torch.float32 for p in loaded.parameters())
+    torch.testing.assert_close(loaded(images), model(images), atol=0.02, rtol=0.02)
+    monkeypatch.setattr(zoo, "MAX_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"at most 1,000 are allowed; make the model smaller"):
+        zoo.save(model, "classifier", folder, 1, data="none", command="none", seed=0, epochs=1)
+    zoo.read_run(folder)  # what was there before still loads
+
+
+def test_add_measures_and_takes_in(
+    run: tuple[Path, Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
+    monkeypatch.setattr(
+        evaluation, "evaluate", lambda model, images=None, progress=False: {"images": images}
+    )
+    assert zoo.names() == ()
+    card = zoo.add(run[0])
+    assert card.metrics == {"images": None}
+    assert card.quick_metrics == {"images": card.quick_images}
+    assert zoo.names() == ("classifier",)
+    assert zoo.card("classifier") == card
+    assert torch.equal(zoo.load("classifier").head.weight, run[1].head.weight)
+
+
+def test_add_on_a_full_disk_keeps_the_zoo(
+    run: tuple[Path, Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
+    monkeypatch.setattr(evaluation, "evaluate", lambda model, images=None, progress=False: {})
+    before = zoo.add(run[0])
+
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(CheckpointError, match=r"No space left on device; .* untouched; free some"):
+        zoo.add(run[0])
+    assert zoo.card("classifier") == before
+    zoo.load("classifier")
+
+
+def test_the_machine_is_named_without_its_address() -> None:
+    assert re.fullmatch(r"\d+ cores .+, CPU", zoo.machine(torch.device("cpu")))
+
+
+def test_a_card_runs_no_code_but_companions_models() -> None:
+    with pytest.raises(ValueError, match=r"must lie in companion\.models"):
+        zoo.build("os:getcwd", {})
