@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+#: The ten classes; label ``i`` is ``CLASS_NAMES[i]``.
 CLASS_NAMES = (
     "T-shirt/top",
     "Trouser",

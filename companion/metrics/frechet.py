@@ -25,11 +25,14 @@ def trace_sqrt_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
-    """Squared Fréchet distance of two Gaussians fitted to two sets of features.
+    r"""Squared Fréchet distance of two Gaussians fitted to two sets of features.
 
-    d² = |mu_a - mu_b|² + Tr(S_a + S_b - 2 (S_a S_b)^(1/2))
+    .. math::
 
-    where mu and S are mean and covariance of each set. Zero if and only if both agree; as usual,
+        d^2 = \lVert \mu_a - \mu_b \rVert^2
+            + \operatorname{tr}\left(S_a + S_b - 2 (S_a S_b)^{1/2}\right)
+
+    where :math:`\mu` and :math:`S` are mean and covariance of each set. Zero if and only if both agree; as usual,
     the square is what is reported. The value depends on the feature network and is biased upward
     for few samples: compare only values of the same network, the same reference images and the
     same number of samples. Computed in float64 whatever the input.
@@ -40,7 +43,7 @@ def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
     Raises:
         TypeError: features that are not tensors.
         ValueError: features of other shapes, not finite, or too few for a covariance of full rank.
-        A UserWarning below 10 D samples, where the bias is large.
+        UserWarning: (warned, not raised) fewer than 10 D samples, where the bias is large.
 
     Source: Heusel et al. 2017, equation 6; Dowson and Landau 1982 for the formula.
     """
