@@ -26,7 +26,7 @@ def full_test_set() -> None:
         pytest.skip(str(error))
 
 
-# ---- The trained weights --------------------------------------------------------------------------
+# ---- The trained weights -------------------------------------------------------------------------
 
 
 def test_every_recipe_has_its_weights() -> None:
@@ -126,7 +126,7 @@ def test_a_card_prints_its_facts() -> None:
     assert "quick" not in text
 
 
-# ---- Saving and adding ----------------------------------------------------------------------------
+# ---- Saving and adding ---------------------------------------------------------------------------
 
 
 @pytest.fixture

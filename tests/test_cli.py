@@ -1,0 +1,229 @@
+"""The command line as a process: what a reader types, what appears, what stays on disk."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from companion import cli, zoo
+from companion.data import LabeledImages, fashion_mnist
+from companion.metrics import evaluation
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100", "NO_COLOR": "1"}
+QUICK = ("--epochs", "1", "--sample-data", "--device", "cpu")
+
+
+def companion(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `companion WORDS` in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "companion.cli", *words],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def is_one_sentence(text: str) -> bool:
+    """The last line is `companion: ...`, and nothing looks like a traceback."""
+    last = text.splitlines()[-1]
+    return last.startswith("companion: ") and "Traceback" not in text and 'File "' not in text
+
+
+# ---- Whole journeys ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which `companion train classifier` was stopped by Ctrl-C and then resumed."""
+    folder = tmp_path_factory.mktemp("journey")
+    command = [sys.executable, "-m", "companion.cli", "train", "classifier", *QUICK]
+    process = subprocess.Popen(
+        command, cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    shown = ""
+    deadline = time.monotonic() + 60
+    while not re.search(r"\b[3-9]/78", shown) and time.monotonic() < deadline:
+        shown += process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    shown += process.stderr.read()
+    assert process.wait(60) == 130, shown
+    assert "the same command resumes it" in shown
+    assert not (folder / "runs/classifier" / zoo.WEIGHTS).exists()
+
+    second = companion("train", "classifier", *QUICK, folder=folder)
+    assert second.returncode == 0, second.stderr
+    assert "resuming" in second.stderr
+    return folder, second.stdout
+
+
+def test_train_leaves_weights_card_and_checkpoint(trained: tuple[Path, str]) -> None:
+    folder, said = trained
+    run = folder / "runs/classifier"
+    assert {path.name for path in run.iterdir()} == {
+        "checkpoint.safetensors",
+        zoo.WEIGHTS,
+        zoo.CARD,
+    }
+    assert zoo.WEIGHTS in said
+    model, card = zoo.read_run(run)
+    assert not model.training
+    assert card.command == "companion train classifier --epochs 1 --sample-data"
+    assert card.data == "Fashion-MNIST, a sample of 10,000 training images"
+    assert card.epochs == 1
+
+
+def test_other_settings_are_no_resumption(trained: tuple[Path, str]) -> None:
+    folder, _ = trained
+    result = companion("train", "classifier", "--epochs", "2", "--sample-data", folder=folder)
+    assert result.returncode == 1
+    assert is_one_sentence(result.stderr)
+    assert re.search("epochs was 1, now 2.*another", result.stderr)
+    zoo.read_run(folder / "runs/classifier")
+
+
+def test_sample_as_a_process(tmp_path: Path) -> None:
+    outs = [tmp_path / f"{i}.png" for i in range(2)]
+    for out in outs:
+        result = companion(
+            "sample", "dcgan", "--n", "9", "--seed", "5", "--out", str(out), folder=tmp_path
+        )
+        assert result.returncode == 0, result.stderr
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert Image.open(outs[0]).size == (3 * 30 + 2, 3 * 30 + 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("train", "vea"), 2, r"unknown model 'vea', expected one of vae, .*did you mean 'vae'\?"),
+        (("sample", "nothing"), 2, r"unknown model 'nothing', expected one of classifier, "),
+        (("sample", "."), 1, r"no finished run .*companion train NAME"),
+        (("sample", "classifier"), 2, r"classifier draws no images; choose a generative model"),
+        (("train", "vae", "--device", "abacus"), 2, r"device must be .*'abacus'"),
+        (("zoo", "add", "missing"), 1, r"missing holds no finished run"),
+    ],
+)
+def test_mistakes_get_one_sentence_and_no_traceback(
+    words: tuple[str, ...], code: int, sentence: str, tmp_path: Path
+) -> None:
+    result = companion(*words, folder=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert is_one_sentence(result.stderr)
+    assert re.search(sentence, result.stderr)
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_of_every_command_shows_an_example() -> None:
+    commands: dict[tuple[str, ...], str] = {
+        (): "companion sample dcgan --n 64 --out sheet.png",
+        ("train",): "companion train dcgan --epochs 2 --sample-data --out runs/try",
+        ("sample",): "companion sample runs/vae --n 100 --seed 3 --out vae.png",
+        ("evaluate",): "companion evaluate vae",
+        ("zoo", "add"): "companion zoo add runs/vae",
+    }
+    for command, example in commands.items():
+        result = CliRunner().invoke(cli.app, [*command, "--help"], env={"COLUMNS": "120"})
+        assert result.exit_code == 0
+        assert example in result.output
+
+
+def test_the_installed_command_exists() -> None:
+    script = Path(sys.executable).with_name("companion")
+    result = subprocess.run([script, "zoo", "list"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == repr(zoo.list())
+
+
+# ---- The rest in this process, with a model that trains at once ----------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A small VAE under the zoo's name, little data, an empty folder to run in."""
+    recipe = zoo.Recipe(
+        constructor="companion.models.vae:VAE",
+        arguments={"latent_dim": 2, "width": 2, "components": 1},
+        training={"epochs": 1, "batch_size": 50, "seed": 0, "ema_decay": 0.9},
+        intended_use="a test",
+        limits="all",
+    )
+
+    def few(split: str = "train", full: bool = False) -> LabeledImages:
+        images, labels = fashion_mnist(split)
+        return LabeledImages(images[:700], labels[:700])
+
+    monkeypatch.setitem(zoo.RECIPES, "vae", recipe)
+    monkeypatch.setattr("companion.data.fashion_mnist", few)
+    monkeypatch.setattr(evaluation, "fashion_mnist", few)
+    evaluation.references.cache_clear()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def invoke(*words: Any) -> str:
+    result = CliRunner().invoke(cli.app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_train_sample_evaluate_add(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    invoke("train", "vae", "--out", "run", "--seed", 4)
+    assert (small / "run/samples/epoch_0001.png").exists()
+    card = zoo.read_run("run")[1]
+    assert (card.seed, card.command) == (4, "companion train vae --seed 4")
+
+    invoke("sample", "run", "--n", 5, "--out", "new/sheet.png")
+    assert Image.open(small / "new/sheet.png").size == (3 * 30 + 2, 2 * 30 + 2)
+
+    table = invoke("evaluate", "run")
+    for row in ("bits per dimension", "WebP, sheets", "Liu et al. 2022", "share of Bag"):
+        assert row in table
+    figures = json.loads(invoke("evaluate", "run", "--json"))
+    assert 3 < figures["metrics"]["bits_per_dimension"] < 8
+    assert figures["metrics"]["frechet_distance"] > figures["references"]["frechet_distance"]
+    assert f"{figures['metrics']['frechet_distance']:.3f}" in table
+
+    monkeypatch.setattr(zoo, "FOLDER", small / "zoo")
+    monkeypatch.setattr(evaluation, "evaluate", lambda model, **options: {"score": 1.5})
+    assert "score" in invoke("zoo", "add", "run")
+    assert invoke("zoo", "verify") == "vae: sound\n"
+    assert "companion train vae --seed 4" in invoke("zoo", "show", "vae")
+    assert "score 1.5" in invoke("zoo", "list")
+
+
+def test_resume_runs_on_and_restart_starts_anew(small: Path) -> None:
+    invoke("train", "vae", "--epochs", 1)
+    first = zoo.read_run("runs/vae")[1]
+    invoke("train", "vae", "--epochs", 2)  # a constant schedule can be prolonged
+    second = zoo.read_run("runs/vae")[1]
+    assert (first.epochs, second.epochs) == (1, 2)
+    assert first.sha256 != second.sha256
+    invoke("train", "vae", "--epochs", 1, "--restart")
+    assert zoo.read_run("runs/vae")[1].sha256 == first.sha256
+
+
+def test_main_turns_errors_into_exit_codes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(error: Exception) -> None:
+        raise error
+
+    for error, code in [(ValueError("that is wrong"), 2), (OSError("the disk is full"), 1)]:
+        monkeypatch.setattr(cli, "app", lambda error=error: fail(error))
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        assert exit.value.code == code
+        assert capsys.readouterr().err == f"companion: {error}\n"
