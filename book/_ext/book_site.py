@@ -100,14 +100,30 @@ class ModelCards(GeneratedMarkdown):
 
     def card(self, path: Path) -> str:
         card = self.read_json(path)
-        title = f":::{{card}} `companion.zoo.load(\"{path.stem}\")`\n:class-card: model-card\n"
+        few = card.pop("quick_images", 0)
+        full_metrics, few_metrics = card.pop("metrics", {}), card.pop("quick_metrics", {})
         rows = []
         for name, value in card.items():
             text = plain(value)
-            if name in ("command", "sha256", "checksum"):
+            if name in ("constructor", "command", "sha256"):
                 text = f"`{text}`"
-            rows.append([name.replace("_", " "), text])
-        return title + "\n" + table(["", ""], rows) + "\n:::\n"
+            if name not in ("name", "schema"):
+                rows.append([name.replace("_", " "), text])
+        metrics = [
+            [name.replace("_", " "), plain(value), plain(few_metrics.get(name, "–"))]
+            for name, value in full_metrics.items()
+        ]
+        return "\n".join(
+            [
+                f":::{{card}} `companion.zoo.load(\"{path.stem}\")`",
+                ":class-card: model-card",
+                "",
+                table(["what", "value"], rows),
+                table(["measured", "on the full test set", f"on {plain(few)} images"], metrics),
+                ":::",
+                "",
+            ]
+        )
 
 
 class NotebookTimes(GeneratedMarkdown):
@@ -126,6 +142,13 @@ class NotebookTimes(GeneratedMarkdown):
         return f"Measured on: {times['machine']}.\n\n" + table(["notebook", "seconds"], rows)
 
 
+def skip_field_numbers(
+    app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave out the members of a named tuple; its docstring says what they are."""
+    return True if (obj.__doc__ or "").startswith("Alias for field number") else None
+
+
 class BookStyle(PlainStyle):
     """Bibliography entries sorted by author, with authors in full and no bracketed numbers."""
 
@@ -136,6 +159,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     register_plugin("pybtex.style.formatting", "book", BookStyle)
     app.config.mathjax_path = "mathjax/tex-chtml.js"  # type: ignore[attr-defined]
     app.connect("builder-inited", copy_mathjax)
+    app.connect("autodoc-skip-member", skip_field_numbers)
     app.add_directive("model-cards", ModelCards)
     app.add_directive("notebook-times", NotebookTimes)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
