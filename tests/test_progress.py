@@ -3,9 +3,9 @@
 import io
 from typing import Any
 
+import ipykernel  # noqa: F401 - it is loaded, as under pytest plugins, without being a kernel
 import IPython
 import IPython.display
-import ipykernel  # noqa: F401 - it is loaded, as under pytest plugins, without being a kernel
 import pytest
 
 from companion.progress import progress_bar

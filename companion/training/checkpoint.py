@@ -42,7 +42,8 @@ def save_tensors(
     }
     text = json.dumps(notes or {})
     metadata = {"notes": text, "sha256": _checksum(stored, text)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # One name, so that what a killed process leaves behind is overwritten by the next.
+    temporary = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:

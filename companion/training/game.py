@@ -39,7 +39,7 @@ class Player:
     every: int = 1
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0:
+        if not self.learning_rate > 0:
             raise ValueError(
                 f"learning_rate of player {self.name!r} must be positive, got {self.learning_rate}"
             )

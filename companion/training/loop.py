@@ -97,7 +97,7 @@ def train(
     Source: the alternating steps are Goodfellow et al. (2014), algorithm 1; the averaging is
     Polyak and Juditsky (1992) in its exponential form.
     """
-    _check_options(data, epochs, accumulate, ema_decay, schedule, tensorboard, run_dir)
+    _check_options(data, epochs, accumulate, clip_norm, ema_decay, schedule, tensorboard, run_dir)
     device = hardware.pick_device(device)
     dtype = hardware.pick_precision(precision, device)
     rank, world_size = hardware.join_processes(device)
@@ -413,10 +413,16 @@ class _Run:
             return
         from torchvision.utils import save_image
 
-        folder = self.directory / "samples"
-        folder.mkdir(parents=True, exist_ok=True)
         rng = torch.Generator(self.device).manual_seed(self.settings["seed"])
-        save_image(model.sample(64, rng=rng), folder / f"epoch_{epoch:04d}.png", nrow=8)
+        path = self.directory / "samples" / f"epoch_{epoch:04d}.png"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_image(model.sample(64, rng=rng), path, nrow=8)
+        except OSError as error:
+            raise CheckpointError(
+                f"could not save {path}: {error.strerror or error}; the checkpoint of the epoch is "
+                "safe; free some space, then run again"
+            ) from error
 
 
 def _players(model: nn.Module) -> list[Player]:
@@ -447,6 +453,7 @@ def _check_options(
     data: Sequence[Tensor],
     epochs: int,
     accumulate: int,
+    clip_norm: float | None,
     ema_decay: float | None,
     schedule: str,
     tensorboard: bool,
@@ -466,6 +473,8 @@ def _check_options(
         )
     if epochs < 1 or accumulate < 1:
         raise ValueError(f"epochs and accumulate must be at least 1, got {epochs}, {accumulate}")
+    if clip_norm is not None and not clip_norm > 0:
+        raise ValueError(f"clip_norm must be positive, such as 1.0, got {clip_norm}")
     if ema_decay is not None and not 0 < ema_decay < 1:
         raise ValueError(f"ema_decay must lie between 0 and 1, such as 0.999, got {ema_decay}")
     if schedule not in ("constant", "cosine"):

@@ -28,7 +28,9 @@ def tiny(cell: str, height: int, width: int, context: int = 2) -> RowRNN:
     return model
 
 
-def step_by_hand(cell: str, rnn: nn.RNNBase, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+def step_by_hand(
+    cell: str, rnn: nn.RNNBase, x: Tensor, h: Tensor, c: Tensor
+) -> tuple[Tensor, Tensor]:
     """One step of the recurrence from its definition, with sigma(.) and tanh only."""
     gates_x = x @ rnn.weight_ih_l0.T + rnn.bias_ih_l0
     gates_h = h @ rnn.weight_hh_l0.T + rnn.bias_hh_l0
@@ -198,7 +200,7 @@ def test_shape_in_is_shape_out(cell: str, size: tuple[int, int]) -> None:
     drawn = model.sample(2)
     assert drawn.shape == (2, 1, *size)
     assert model.log_prob(drawn).shape == (2,)
-    assert 0 <= drawn.min()
+    assert drawn.min() >= 0
     assert drawn.max() <= 1
 
 

@@ -111,7 +111,7 @@ def test_bound_plus_divergence_from_the_posterior_is_log_p_by_quadrature() -> No
 
 
 def test_terms_are_summed_over_pixels_and_averaged_over_the_batch() -> None:
-    """Fault V7: neither the number of pixels nor the batch size weights one term against the other."""
+    """Fault V7: neither the number of pixels nor the batch size weighs the terms differently."""
     model = toy()
     with torch.no_grad():  # no noise: sigma = exp(-30)
         model.encoder[-1].bias[1] = -60

@@ -1,0 +1,85 @@
+"""Files of tensors: whole, proved undamaged, or not there at all."""
+
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from companion.training import CheckpointError, load_tensors, save_tensors
+
+TENSORS: dict[str, Tensor] = {
+    "float": torch.randn(2, 3),
+    "scalar": torch.tensor(1.5, dtype=torch.float64),
+    "bytes": torch.arange(5, dtype=torch.uint8),
+    "half": torch.ones(2, dtype=torch.bfloat16),
+    "flags": torch.tensor([True, False]),
+    "channels last": torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last),
+    "nothing": torch.empty(0, 3),
+}
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "file.safetensors"
+    save_tensors(path, TENSORS, {"step": 7, "names": ["a", "b"]})
+    tensors, notes = load_tensors(path)
+    assert notes == {"step": 7, "names": ["a", "b"]}
+    assert tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert tensors[name].dtype == tensor.dtype
+        assert torch.equal(tensors[name], tensor)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_tensors_that_share_memory_are_saved(tmp_path: Path) -> None:
+    tied = torch.randn(3)
+    save_tensors(tmp_path / "tied", {"a": tied, "b": tied, "part": tied[1:]})
+    tensors, notes = load_tensors(tmp_path / "tied")
+    assert torch.equal(tensors["a"], tensors["b"])
+    assert notes == {}
+
+
+def test_every_flipped_byte_and_every_truncation_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    save_tensors(path, {"a": torch.arange(4.0)}, {"step": 1})
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="train again"):
+            load_tensors(path)
+    for length in (0, 4, 20, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match="is damaged or no safetensors file"):
+            load_tensors(path)
+
+
+def test_a_file_without_checksum_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.safetensors"
+    safetensors.torch.save_file({"a": torch.zeros(2)}, path)
+    with pytest.raises(CheckpointError, match="its checksum differs"):
+        load_tensors(path)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no file .*; check the path"):
+        load_tensors(tmp_path / "nowhere")
+
+
+def test_a_full_disk_leaves_the_earlier_file(tmp_path: Path) -> None:
+    """The temporary file is /dev/full, where the system itself says that no space is left."""
+    path = tmp_path / "file"
+    save_tensors(path, {"a": torch.zeros(2)})
+    (tmp_path / ".file.part").symlink_to("/dev/full")
+    with pytest.raises(CheckpointError, match="No space left on device; an earlier file .* free"):
+        save_tensors(path, {"a": torch.ones(2)})
+    assert torch.equal(load_tensors(path)[0]["a"], torch.zeros(2))
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="could not save .* choose another folder"):
+        save_tensors(tmp_path / "file" / "checkpoint", TENSORS)
