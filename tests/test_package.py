@@ -39,7 +39,7 @@ def project() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def pins() -> dict[str, Version]:
     """Package -> the exact version of ``constraints.txt``."""
-    pins = {}
+    pins: dict[str, Version] = {}
     for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             match = re.fullmatch(r"([A-Za-z0-9._-]+)==([^;\s]+)", line)
@@ -56,7 +56,7 @@ def requirements(project: dict[str, Any]) -> list[Requirement]:
     return [Requirement(line) for line in lines if not line.startswith(project["name"])]
 
 
-# ---- Three descriptions of one environment --------------------------------------------------------
+# ---- Three descriptions of one environment -------------------------------------------------------
 
 
 def test_every_requirement_has_a_range_and_its_pin_lies_within(
@@ -97,7 +97,7 @@ def test_the_readme_names_the_pinned_torch(pins: dict[str, Version]) -> None:
     assert f"torch=={pins['torch']} torchvision=={pins['torchvision']}" in readme
 
 
-# ---- One version ----------------------------------------------------------------------------------
+# ---- One version ---------------------------------------------------------------------------------
 
 
 def test_one_version_everywhere(project: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ def test_one_version_everywhere(project: dict[str, Any]) -> None:
     assert version in shown.stdout.split()
 
 
-# ---- Import ---------------------------------------------------------------------------------------
+# ---- Import --------------------------------------------------------------------------------------
 
 
 def test_import_adds_little_to_torch() -> None:
@@ -144,7 +144,7 @@ def test_public_names_exist_and_are_documented() -> None:
     assert models == set(re.findall(r"automodule:: companion\.models\.(\w+)", api))
 
 
-# ---- What is shipped ------------------------------------------------------------------------------
+# ---- What is shipped -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_data_and_weights_are_small() -> None:
         assert path.with_suffix(".json").exists(), f"{path.name} has no card"
 
 
-# ---- The Makefile ---------------------------------------------------------------------------------
+# ---- The Makefile --------------------------------------------------------------------------------
 
 needs_make = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 

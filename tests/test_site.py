@@ -77,7 +77,7 @@ class Visit:
 
 
 def html_pages() -> list[str]:
-    """Every page of the site, as a path within it; ``index.html`` only leads to the landing page."""
+    """Every page of the site; ``index.html`` only leads to the landing page."""
     pages = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
     return [page for page in pages if not page.startswith("_") and page != "index.html"]
 
@@ -95,7 +95,9 @@ def pages() -> list[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    found = (
+        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    )
     found = found or shutil.which("google-chrome")
     if not found:
         reason = "no browser: put chromium on the PATH, or its path into $CHROMIUM"
@@ -191,7 +193,7 @@ def is_hash(alt: str) -> bool:
     return bool(re.search(r"[0-9a-f]{16,}|\.(png|svg|jpe?g|gif|webp)$", alt))
 
 
-# ---- Over http ------------------------------------------------------------------------------------
+# ---- Over http -----------------------------------------------------------------------------------
 
 
 def test_the_chapters_are_there(pages: list[str]) -> None:
@@ -302,7 +304,7 @@ def test_print_shows_the_page_alone(browser: Browser, address: str) -> None:
     page.close()
 
 
-# ---- From the file system -------------------------------------------------------------------------
+# ---- From the file system ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("what", ["console", "foreign", "failed"])
@@ -314,7 +316,7 @@ def test_mathematics_is_typeset_from_the_file_system(file_visits: dict[str, Visi
     assert not {name: v.look["untypeset"] for name, v in file_visits.items() if v.look["untypeset"]}
 
 
-# ---- Without a browser ----------------------------------------------------------------------------
+# ---- Without a browser ---------------------------------------------------------------------------
 
 
 @functools.cache
@@ -346,10 +348,12 @@ def test_internal_links_resolve(pages: list[str]) -> None:
 
 
 def test_no_page_names_a_foreign_resource(pages: list[str]) -> None:
-    """Scripts, styles, fonts, images and frames are local; links that a reader clicks may lead out."""
+    """Scripts, styles, fonts, images and frames are local; what a reader clicks may lead out."""
     foreign = []
     for name in pages:
-        for tag in soup(SITE / name).find_all(["script", "img", "iframe", "source", "link", "video"]):
+        for tag in soup(SITE / name).find_all(
+            ["script", "img", "iframe", "source", "link", "video"]
+        ):
             assert isinstance(tag, Tag)
             if tag.name == "link" and "canonical" in str(tag.get("rel")):
                 continue
@@ -369,7 +373,9 @@ def test_chapters_have_their_buttons(chapter: str) -> None:
     links = {str(a["href"]) for a in soup(SITE / f"book/{chapter}.html").find_all("a", href=True)}
     notebook = f"book/{chapter}.ipynb"
     assert f"https://colab.research.google.com/{REPOSITORY}/{notebook}" in links
-    assert [link for link in links if link.startswith("https://mybinder.org/v2/gh/images-from-noise")]
+    assert [
+        link for link in links if link.startswith("https://mybinder.org/v2/gh/images-from-noise")
+    ]
     assert [link for link in links if link.endswith(f"_sources/{notebook}")], "no download button"
     assert (SITE / "_sources" / notebook).read_bytes() == (ROOT / notebook).read_bytes()
 

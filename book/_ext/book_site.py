@@ -115,7 +115,7 @@ class ModelCards(GeneratedMarkdown):
         ]
         return "\n".join(
             [
-                f":::{{card}} `companion.zoo.load(\"{path.stem}\")`",
+                f':::{{card}} `companion.zoo.load("{path.stem}")`',
                 ":class-card: model-card",
                 "",
                 table(["what", "value"], rows),

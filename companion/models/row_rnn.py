@@ -14,6 +14,8 @@ Source: Graves (2013), *Generating Sequences With Recurrent Neural Networks*, se
 steps follow van den Oord et al. (2016), *Pixel Recurrent Neural Networks*, section 2.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,7 +25,7 @@ from companion.layers import evaluating
 from companion.likelihoods import discretized_mixture_log_prob, discretized_mixture_sample
 from companion.training.game import Player
 
-CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class RowRNN(nn.Module):

@@ -122,7 +122,7 @@ class VAE(nn.Module):
         )
         # Spread the components over the gray range, so that they do not start as copies.
         with torch.no_grad():
-            bias = self.decoder[-1].bias.view(3, components, channels)
+            bias = self.decoder[-1].bias.view(3, components, channels)  # type: ignore[operator]
             bias[1] = torch.linspace(0, 0.8, components)[:, None]
             bias[2] = -2.0
 
