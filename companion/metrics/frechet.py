@@ -32,10 +32,10 @@ def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
         d^2 = \lVert \mu_a - \mu_b \rVert^2
             + \operatorname{tr}\left(S_a + S_b - 2 (S_a S_b)^{1/2}\right)
 
-    where :math:`\mu` and :math:`S` are mean and covariance of each set. Zero if and only if both agree; as usual,
-    the square is what is reported. The value depends on the feature network and is biased upward
-    for few samples: compare only values of the same network, the same reference images and the
-    same number of samples. Computed in float64 whatever the input.
+    where :math:`\mu` and :math:`S` are mean and covariance of each set. Zero if and only if both
+    agree; as usual, the square is what is reported. The value depends on the feature network and
+    is biased upward for few samples: compare only values of the same network, the same reference
+    images and the same number of samples. Computed in float64 whatever the input.
 
     Args:
         features_a, features_b: (N, D) and (M, D), with N > D and M > D; N and M may differ.

@@ -50,8 +50,8 @@ def train(
     The model says who plays (``model.players()``, see :class:`~companion.training.Player`);
     everything else about training is here. For each batch, each player whose turn it is takes one
     step of Adam on its own loss while the parameters of the others are held fixed. Calling
-    ``train`` again with the same ``run_dir`` resumes a run that was stopped, and ends in the same weights
-    as if it had never been.
+    ``train`` again with the same ``run_dir`` resumes a run that was stopped, and ends in the same
+    weights as if it had never been.
 
     Started by ``torchrun``, each process takes its share of every batch and the gradients are
     averaged, so the run is that of one process with the whole batch.
