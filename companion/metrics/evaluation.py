@@ -122,7 +122,7 @@ def report(figures: dict[str, Any], references: dict[str, float]) -> list[str]:
             ]
         elif name == "bits_per_dimension":
             lines += [
-                (title, f"{value:.3f}", "mean over the test set; a bound counts in full"),
+                (title, f"{value:.3f}", "mean over the test images"),
                 ("  PNG", f"{references['png']:.3f}", "image by image, container not counted"),
                 ("  PNG, sheets", f"{references['png_sheets']:.3f}", "many images in a file"),
                 ("  WebP", f"{references['webp']:.3f}", "lossless, image by image"),
