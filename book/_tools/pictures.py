@@ -35,7 +35,7 @@ def noise(columns: int = 10, seed: int = 0) -> list[Tensor]:
     return rows
 
 
-def gan_walk(columns: int = 8, seed: int = 2) -> list[Tensor]:
+def gan_walk(columns: int = 5, seed: int = 2) -> list[Tensor]:
     """Two quarter circles through the noise of the GAN."""
     gan = zoo.load("dcgan")
     start, end = torch.randn(2, 2, gan.latent_dim, generator=_rng(seed))
@@ -44,7 +44,7 @@ def gan_walk(columns: int = 8, seed: int = 2) -> list[Tensor]:
     return [_enlarged(gan.generate(path[:, row])) for row in range(2)]
 
 
-def vae_walk(columns: int = 8) -> list[Tensor]:
+def vae_walk(columns: int = 5) -> list[Tensor]:
     """Straight walks between the codes of test images: trousers to dress, sandal to boot."""
     vae = zoo.load("vae")
     images = to_float(fashion_mnist("test").images)
@@ -56,7 +56,7 @@ def vae_walk(columns: int = 8) -> list[Tensor]:
     ]
 
 
-def rnn_completion(columns: int = 8, seed: int = 0) -> list[Tensor]:
+def rnn_completion(columns: int = 5, seed: int = 0) -> list[Tensor]:
     """The upper halves of test images, and what the row model makes of them."""
     images = to_float(fashion_mnist("test").images[:columns])
     completed = zoo.load("row_rnn").complete(images, known_rows=14, rng=_rng(seed))
