@@ -1,0 +1,1 @@
+"""Ratios against other ways of doing the same work, each one command."""

@@ -1,0 +1,241 @@
+"""Training throughput against other ways of doing the same work: python -m benchmarks.throughput
+
+Two ways are timed in turn, round after round, on one thread, and the median of the rounds' ratios
+is reported: what else the machine does then meets both alike. Prints a table and writes
+``benchmarks/results.json``. Takes some minutes.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from companion import train
+from companion.data import fashion_mnist
+from companion.models import DCGAN, VAE, RowRNN
+from companion.training import Player
+
+BATCH_SIZE = 128
+RESULTS = Path(__file__).with_name("results.json")
+MODELS: dict[str, Callable[[], nn.Module]] = {"VAE": VAE, "DCGAN": DCGAN, "RowRNN": RowRNN}
+Run = Callable[[], None]
+
+
+class Comparison(NamedTuple):
+    """One way against another, with the ratio of their speeds that is asked for."""
+
+    name: str
+    ours: Run
+    other: Run
+    bar: float | None = None
+
+
+class PixelPictures(Dataset):
+    """What torchvision's data set does for each image: to Pillow, then ``ToTensor``."""
+
+    def __init__(self, images: Tensor) -> None:
+        from torchvision.transforms import ToTensor
+
+        self.images, self.transform = images.squeeze(1), ToTensor()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.transform(Image.fromarray(self.images[index].numpy()))
+
+
+def by_train(model: nn.Module, images: Tensor, **options: Any) -> Run:
+    """One epoch of :func:`companion.train`."""
+    options = {"precision": "float32", "progress": False} | options
+
+    def run() -> None:
+        train(model, images, epochs=1, batch_size=BATCH_SIZE, **options)
+
+    return run
+
+
+def by_hand(
+    model: nn.Module,
+    batches: Callable[[], Iterable[Tensor]],
+    *,
+    channels_last: bool = True,
+    fused: bool = True,
+) -> Run:
+    """One epoch of the loop that one writes oneself, player after player."""
+    players: list[Player] = model.players()  # type: ignore[operator]
+    weights = [list(player.module.parameters()) for player in players]
+
+    def run() -> None:
+        form = torch.channels_last if channels_last else torch.contiguous_format
+        model.to(memory_format=form).train()  # type: ignore[call-overload]
+        optimizers = [
+            torch.optim.Adam(ws, lr=player.learning_rate, betas=player.betas, fused=fused)
+            for player, ws in zip(players, weights, strict=True)
+        ]
+        for images in batches():
+            for player, optimizer, moved in zip(players, optimizers, weights, strict=True):
+                for others in weights:
+                    for weight in others:
+                        weight.requires_grad_(others is moved)
+                optimizer.zero_grad()
+                result = player.loss(images)
+                loss = result if isinstance(result, Tensor) else result["loss"]
+                loss.backward()
+                optimizer.step()
+        model.requires_grad_(True)
+
+    return run
+
+
+def indexed(images: Tensor) -> Callable[[], Iterator[Tensor]]:
+    """Shuffled batches of one tensor, cast where they are used."""
+
+    def batches() -> Iterator[Tensor]:
+        for index in torch.randperm(len(images), device=images.device).split(BATCH_SIZE):
+            yield images[index].float() / 255
+
+    return batches
+
+
+def loaded(images: Tensor, device: str = "cpu") -> Callable[[], Iterator[Tensor]]:
+    """Shuffled batches of a usual ``DataLoader``, an image at a time, in this process."""
+    loader = DataLoader(PixelPictures(images), BATCH_SIZE, shuffle=True, drop_last=True)
+
+    def batches() -> Iterator[Tensor]:
+        for images in loader:
+            yield images.to(device)
+
+    return batches
+
+
+def cpu_comparisons(images: Tensor) -> list[Comparison]:
+    comparisons = []
+    for name, build in MODELS.items():
+        model = build()
+        ours = by_train(model, images, device="cpu")
+        other = by_hand(model, indexed(images))
+        comparisons.append(Comparison(f"{name}: train / bare loop", ours, other, 0.95))
+    model = VAE()
+    ours = by_train(model, images, device="cpu")
+    other = by_hand(VAE(), loaded(images), channels_last=False, fused=False)
+    comparisons.append(Comparison("VAE: train / DataLoader loop", ours, other, 2.0))
+    model = DCGAN()
+    ours = by_train(model, images, device="cpu")
+    other = by_hand(DCGAN(), indexed(images), channels_last=False)
+    comparisons.append(Comparison("DCGAN: channels_last / contiguous", ours, other, 1.25))
+    return comparisons
+
+
+def gpu_comparisons(images: Tensor) -> list[Comparison]:
+    """Compiled and in bf16, against eager float32 and against the usual loop, on the GPU."""
+    comparisons = []
+    for name, build in MODELS.items():
+        model = build().cuda()
+        fast = by_train(model, images, device="cuda", precision="bf16", compile=True)
+        eager = by_train(build(), images, device="cuda")
+        comparisons.append(Comparison(f"{name}: compile + bf16 / eager float32", fast, eager))
+        usual = by_hand(
+            build().cuda(), loaded(images, "cuda"), channels_last=False, fused=False
+        )
+        comparisons.append(Comparison(f"{name}: compile + bf16 / DataLoader loop", fast, usual))
+    return comparisons
+
+
+def seconds(run: Run) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def measure(comparison: Comparison, images: int, rounds: int) -> dict[str, Any]:
+    """Medians over the rounds; each round times both ways, in an order that changes."""
+    comparison.ours()  # warm up: memory, kernels, compilation
+    comparison.other()
+    times: list[tuple[float, float]] = []
+    for i in range(rounds):
+        if i % 2:
+            other, ours = seconds(comparison.other), seconds(comparison.ours)
+        else:
+            ours, other = seconds(comparison.ours), seconds(comparison.other)
+        times.append((ours, other))
+    ratio = statistics.median(other / ours for ours, other in times)
+    return {
+        "comparison": comparison.name,
+        "images_per_second": round(images / statistics.median(ours for ours, _ in times)),
+        "other_images_per_second": round(images / statistics.median(other for _, other in times)),
+        "ratio": round(ratio, 3),
+        "bar": comparison.bar,
+        "holds": None if comparison.bar is None else ratio >= comparison.bar,
+    }
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "processor": _processor(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if "model name" in line] if (
+        info.exists()
+    ) else []
+    return names[0].split(":")[1].strip() if names else platform.processor()
+
+
+def main(rounds: int = 7, steps: int = 20, results: Path = RESULTS) -> list[dict[str, Any]]:
+    """Measure, print and store; ``steps`` batches a round on the CPU, twenty times so on a GPU."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    images = fashion_mnist().images
+    count = steps * BATCH_SIZE
+    print(f"{'images/s':>50} {'other':>10} {'ratio':>7} {'bar':>6}")
+    rows = []
+
+    def report(comparisons: list[Comparison], count: int) -> None:
+        for comparison in comparisons:
+            row = measure(comparison, count, rounds)
+            rows.append(row)
+            verdict = {None: "", True: "holds", False: "FAILS"}[row["holds"]]
+            print(
+                f"{row['comparison']:<40} {row['images_per_second']:>9,} "
+                f"{row['other_images_per_second']:>10,} {row['ratio']:>7.2f} "
+                f"{row['bar'] or '':>6} {verdict}",
+                flush=True,
+            )
+
+    report(cpu_comparisons(images[:count]), count)
+    if torch.cuda.is_available():
+        count = min(20 * steps, len(images) // BATCH_SIZE) * BATCH_SIZE
+        report(gpu_comparisons(images[:count]), count)
+    else:
+        print("no GPU: compile + bf16 not measured")
+    text = json.dumps({"machine": machine(), "rounds": rounds, "rows": rows}, indent=2)
+    results.write_text(text + "\n")
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="how often each pair is timed")
+    parser.add_argument("--steps", type=int, default=20, help="batches of 128 images a round")
+    arguments = parser.parse_args()
+    main(arguments.rounds, arguments.steps)
