@@ -25,6 +25,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
 REPOSITORY = "github/images-from-noise/images-from-noise/blob/main"
+PATIENCE = 120_000  # milliseconds; a busy machine is no fault of the site
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,6 +35,8 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the visits to all pages
 
 # What the theme brings along and the book cannot mend without forking it.
 THEME_RULES = {
@@ -127,6 +130,7 @@ def address() -> Iterator[str]:
 def watch(page: Page, base: str) -> Visit:
     """Note what ``page`` says and asks for from now on; nothing outside ``base`` is let through."""
     visit = Visit()
+    page.set_default_timeout(PATIENCE)
 
     def guard(route: Any) -> None:
         url = route.request.url
@@ -258,7 +262,7 @@ def test_search_finds(browser: Browser, address: str, place: str, word: str) -> 
     page.keyboard.press("Control+k")
     page.keyboard.type(word)
     page.keyboard.press("Enter")
-    page.wait_for_selector("#search-results ul.search li a", timeout=10_000)
+    page.wait_for_selector("#search-results ul.search li a", timeout=PATIENCE)
     assert page.locator("#search-results ul.search li").count() >= 1
     assert not visit.console
     assert not visit.foreign
