@@ -31,7 +31,7 @@ def test_auto_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_device() -> None:
-    with pytest.raises(ValueError, match="device must be 'auto', 'cpu', 'cuda' or 'mps', got 'tpu9'"):
+    with pytest.raises(ValueError, match="device must be 'auto', 'cpu', .*, got 'tpu9'"):
         pick_device("tpu9")
 
 

@@ -96,7 +96,7 @@ def test_average_of_the_weights_by_hand() -> None:
     assert seen[-1] == pytest.approx(average, abs=1e-12), "on_epoch sees the averaged model"
 
 
-@pytest.mark.parametrize(("clip_norm", "expected"), [(None, math.sqrt(2)), (0.5, 0.5), (9.0, 2**0.5)])
+@pytest.mark.parametrize(("clip_norm", "expected"), [(None, 2**0.5), (0.5, 0.5), (9.0, 2**0.5)])
 def test_clipping(tmp_path: Path, clip_norm: float | None, expected: float) -> None:
     """After one step Adam's first moment is (1 - beta1) times the gradient, here (1, 1)."""
     run(Slope(), batch_size=8, clip_norm=clip_norm, run_dir=tmp_path)
@@ -365,11 +365,11 @@ def test_options_that_do_not_fit_are_refused() -> None:
     images = to_float(PIXELS)
     cases: list[tuple[type[Exception], str, tuple[Tensor, ...], dict[str, Any]]] = [
         (TypeError, r"train expects tensors after the model", ([1.0],), {}),  # type: ignore[list-item]
-        (ValueError, r"images must have shape \(N, C, H, W\), got \(8, 4, 4\)", (PIXELS[:, 0],), {}),
+        (ValueError, r"shape \(N, C, H, W\), got \(8, 4, 4\)", (PIXELS[:, 0],), {}),
         (ValueError, "use images / 255 on images", (PIXELS.float(),), {}),
         (TypeError, "got int64", (PIXELS.long(),), {}),
         (ValueError, "tensors must have one length", (images, torch.arange(7)), {}),
-        (ValueError, "epochs and accumulate must be at least 1, got 0, 1", (images,), {"epochs": 0}),
+        (ValueError, "must be at least 1, got 0, 1", (images,), {"epochs": 0}),
         (ValueError, "must be at least 1, got 1, 0", (images,), {"accumulate": 0}),
         (ValueError, "batch_size must be at most 8", (images,), {"batch_size": 9}),
         (ValueError, "ema_decay must lie between 0 and 1", (images,), {"ema_decay": 1.0}),

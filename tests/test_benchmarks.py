@@ -1,0 +1,52 @@
+"""The benchmark runs and measures what it says; its bars are for a quiet machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import throughput
+from companion.models import DCGAN, VAE
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throughput, "BATCH_SIZE", 4)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def test_one_tiny_round(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    threads = torch.get_num_threads()
+    try:
+        rows = throughput.main(rounds=1, steps=1, results=tmp_path / "results.json")
+    finally:
+        torch.set_num_threads(threads)
+    stored = json.loads((tmp_path / "results.json").read_text())
+    assert stored["rows"] == rows
+    assert stored["machine"]["threads"] == 1
+    assert [row["bar"] for row in rows] == [0.95, 0.95, 0.95, 2.0, 1.25]
+    assert all(row["ratio"] > 0 for row in rows)
+    printed = capsys.readouterr().out
+    assert "VAE: train / DataLoader loop" in printed
+    assert "no GPU" in printed
+
+
+@pytest.mark.parametrize("build", [VAE, DCGAN])
+def test_the_loop_by_hand_trains_every_player(build: type[VAE] | type[DCGAN]) -> None:
+    model = build(latent_dim=2, width=4)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    images = torch.randint(256, (8, 1, 28, 28)).byte()
+    throughput.by_hand(model, throughput.loaded(images))()
+    for name, parameter in model.named_parameters():
+        assert not torch.equal(parameter, before[name]), name
+        assert parameter.requires_grad
+
+
+def test_both_ways_to_load_see_the_same_pixels() -> None:
+    images = torch.randint(256, (8, 1, 28, 28)).byte()
+    sums = [
+        torch.cat(list(batches())).sum(dim=(1, 2, 3)).sort().values
+        for batches in (throughput.loaded(images), throughput.indexed(images))
+    ]
+    torch.testing.assert_close(sums[0], sums[1])
