@@ -68,13 +68,12 @@ RECIPES: dict[str, Recipe] = {
     ),
     "dcgan": Recipe(
         constructor="companion.models.dcgan:DCGAN",
-        arguments={"latent_dim": 64, "width": 64},
+        arguments={"latent_dim": 64, "width": 32},
         training={
-            "epochs": 20,
+            "epochs": 22,
             "batch_size": 64,
             "seed": 0,
             "ema_decay": 0.999,
-            "schedule": "cosine",
         },
         intended_use="teaching: sharp samples, interpolation, adversarial training",
         limits="gives no likelihood; rare garments are under-represented; 28x28 only",

@@ -55,18 +55,27 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
 class Generator(nn.Module):
     """Noise ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1].
 
-    A transposed convolution of kernel 4, stride 2 and padding 1 doubles height and width:
-    ``(h - 1) * 2 - 2 * 1 + 4 = 2 h``. For 28x28 images the sides are 7, 14, 28.
+    A transposed convolution of kernel k, stride s and padding p makes
+    ``(h - 1) * s - 2 * p + k`` rows of h. For 28x28 images the sides are 4, 7, 14, 28:
+    ``(4 - 1) * 2 - 2 + 3 = 7``, ``(7 - 1) * 2 - 2 + 4 = 14`` and ``(14 - 1) * 2 - 2 + 4 = 28``.
     """
 
     def __init__(self, latent_dim: int, width: int, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         channels, height, width_px = image_shape
-        small = (2 * width, height // 4, width_px // 4)
+        quarter = height // 4, width_px // 4  # (7, 7)
+        small = (4 * width, (quarter[0] + 1) // 2, (quarter[1] + 1) // 2)
+        # Two sides, 2 h - 1 and 2 h, come from the same h; the larger one needs an extra row.
+        extra = 1 - quarter[0] % 2, 1 - quarter[1] % 2
         self.layers = nn.Sequential(
             nn.Linear(latent_dim, small[0] * small[1] * small[2], bias=False),
-            nn.Unflatten(1, small),  # (N, 2 width, 7, 7)
-            nn.BatchNorm2d(2 * width),
+            nn.Unflatten(1, small),  # (N, 4 width, 4, 4)
+            nn.BatchNorm2d(4 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(
+                4 * width, 2 * width, 3, stride=2, padding=1, output_padding=extra, bias=False
+            ),
+            nn.BatchNorm2d(2 * width),  # (N, 2 width, 7, 7)
             nn.ReLU(),
             nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(width),  # (N, width, 14, 14)
@@ -82,21 +91,25 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images ``(N, C, H, W)`` in [-1, 1] to logits ``(N,)``.
 
-    A convolution of kernel 4, stride 2 and padding 1 halves height and width:
-    ``(h + 2 * 1 - 4) / 2 + 1 = h / 2`` for even h. For 28x28 images the sides are 28, 14, 7.
+    A convolution of kernel k, stride s and padding p makes ``(h + 2 * p - k) // s + 1`` rows of
+    h. For 28x28 images the sides are 28, 14, 7, 4: the generator's, backwards.
     """
 
     def __init__(self, width: int, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         channels, height, width_px = image_shape
+        small = (4 * width, (height // 4 + 1) // 2, (width_px // 4 + 1) // 2)
         self.layers = nn.Sequential(
             nn.Conv2d(channels, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),  # (N, width, 14, 14)
             nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(2 * width),
             nn.LeakyReLU(0.2),  # (N, 2 width, 7, 7)
+            nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(4 * width),
+            nn.LeakyReLU(0.2),  # (N, 4 width, 4, 4)
             nn.Flatten(),
-            nn.Linear(2 * width * (height // 4) * (width_px // 4), 1),
+            nn.Linear(small[0] * small[1] * small[2], 1),
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -108,7 +121,7 @@ class DCGAN(nn.Module):
 
     Args:
         latent_dim: dimensions of the noise z.
-        width: channels of the layers at half resolution; those at a quarter have twice as many.
+        width: channels of the layers at half resolution; each halving has twice as many.
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
 
     Raises:
