@@ -87,7 +87,7 @@ def test_shape_in_is_shape_out(size: tuple[int, int], channels: int, n: int) -> 
 
 
 def test_sides_at_each_layer_are_those_stated() -> None:
-    """Fault G9: 7 -> 14 -> 28 and back, by (H - 1) s - 2 p + k."""
+    """Fault G9: 4 -> 7 -> 14 -> 28 and back, by (H - 1) s - 2 p + k."""
     model = DCGAN(latent_dim=3, width=4)
     sides: list[int] = []
     hooks = [
@@ -98,7 +98,7 @@ def test_sides_at_each_layer_are_those_stated() -> None:
     model.discriminate(model.sample(2))
     for hook in hooks:
         hook.remove()
-    assert sides == [7, 14, 28, 14, 7]
+    assert sides == [4, 7, 14, 28, 14, 7, 4]
 
 
 def test_ranges_match_on_both_sides_of_the_discriminator() -> None:
@@ -133,7 +133,7 @@ def test_weights_start_as_the_paper_has_them() -> None:
 def test_batch_norm_normalizes_to_unit_scale() -> None:
     """The fault of eps = 0.8: a small input would come out far below unit scale."""
     norms = [m for m in DCGAN(width=4).modules() if isinstance(m, nn.BatchNorm2d)]
-    assert len(norms) == 3
+    assert len(norms) == 5
     for norm in norms:
         assert norm.eps == 1e-5
         nn.init.ones_(norm.weight)
