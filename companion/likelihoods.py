@@ -114,7 +114,8 @@ def discretized_mixture_mean(parameters: Tensor, *, channels: int = 1) -> Tensor
         ValueError: if ``parameters`` do not hold three numbers or a multiple for each pixel.
     """
     logits, means, _ = _split(parameters, channels)
-    return (F.softmax(logits, dim=1) * means.clamp(0, 1)).sum(dim=1)
+    mean = (F.softmax(logits, dim=1) * means.clamp(0, 1)).sum(dim=1)
+    return mean.clamp(0, 1)  # weights can add up to a rounding error more than 1
 
 
 def bits_per_dimension(log_prob: Tensor, dimensions: int) -> Tensor:

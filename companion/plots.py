@@ -42,6 +42,7 @@ COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, INK)
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)))
 
 WIDTH = 7.0  # inches: the width of a page's column
+ROUNDING = 1e-3  # how far outside [0, 1] a gray value may be by rounding; it is clipped
 DPI = 200  # dots per inch: two per point of an ordinary screen, so that a page stays sharp
 
 
@@ -425,7 +426,7 @@ def _check(images: object, name: str = "images") -> None:
             f"up to {int(images.max())}; use images / 255"
         )
     low, high = float(images.min()), float(images.max())
-    if not (low >= 0 and high <= 1):  # written so that NaN fails too
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # written so that NaN fails too
         raise ValueError(
             f"{name} must be floats in [0, 1], got values from {low:.3g} to {high:.3g}; "
             "use (images + 1) / 2 if they are in [-1, 1], or images.clamp(0, 1)"
@@ -444,7 +445,7 @@ def _fit(columns: int, width: int, room: float = WIDTH * DPI) -> int:
 
 
 def _rgb(images: Tensor) -> Tensor:
-    return images.detach().cpu().float().expand(-1, 3, -1, -1)
+    return images.detach().cpu().float().clamp(0, 1).expand(-1, 3, -1, -1)
 
 
 def _tile(images: Tensor, columns: int, gap: int, above: int = 0, left: int = 0) -> np.ndarray:
