@@ -149,8 +149,9 @@ def _split(parameters: Tensor, channels: int) -> tuple[Tensor, Tensor, Tensor]:
             f"parameters must have shape (N, 3K * {channels}, H, W): logits, means and log-scales "
             f"of K components, got {tuple(parameters.shape)}"
         )
+    # Contiguous: a channels-last decoder interleaves the three, which is slower to read.
     logits, means, log_scales = (
-        part.unflatten(1, (-1, channels)) for part in parameters.chunk(3, dim=1)
+        part.contiguous().unflatten(1, (-1, channels)) for part in parameters.chunk(3, dim=1)
     )
     return logits, means, log_scales.clamp(min=MIN_LOG_SCALE)
 
