@@ -86,3 +86,12 @@ def test_likelihoods_are_those_of_the_cpu() -> None:
         rtol=1e-4,
         atol=1e-2,
     )
+
+
+def test_a_model_returns_to_the_device_that_it_came_from() -> None:
+    model = build(0)
+    run(model, ema_decay=0.9)
+    assert {weight.device.type for weight in model.parameters()} == {"cpu"}
+    model.cuda()
+    run(model)
+    assert {weight.device.type for weight in model.parameters()} == {"cuda"}

@@ -57,7 +57,8 @@ def train(
     averaged, so the run is that of one process with the whole batch.
 
     Args:
-        model: any module with a method ``players()``; it is trained in place.
+        model: any module with a method ``players()``; it is trained in place, on ``device``, and
+            afterwards returns to the device that it came from.
         data: images of shape ``(N, C, H, W)``, as ``uint8`` or as floats in [0, 1]; then, if the
             losses want them, labels or other tensors of the same length.
         epochs: passes over the data.
@@ -98,17 +99,17 @@ def train(
     Polyak and Juditsky (1992) in its exponential form.
     """
     _check_options(data, epochs, accumulate, clip_norm, ema_decay, schedule, tensorboard, run_dir)
+    players = _players(model)
     device = hardware.pick_device(device)
     dtype = hardware.pick_precision(precision, device)
     rank, world_size = hardware.join_processes(device)
+    home = next(model.parameters()).device
     hardware.prepare(model, device)
     data = tuple(tensor.to(device) for tensor in data)
     steps_per_epoch = batches_per_epoch(len(data[0]), batch_size)
     total_steps = epochs * steps_per_epoch
 
-    turns = [
-        _Turn(model, player, device, dtype, compile, world_size) for player in _players(model)
-    ]
+    turns = [_Turn(model, player, device, dtype, compile, world_size) for player in players]
     average = None
     if ema_decay is not None:
         average = AveragedModel(
@@ -211,6 +212,7 @@ def train(
             model.train(was_training)
     if average is not None:
         model.load_state_dict(average.module.state_dict())
+    model.to(home)
     return history
 
 
@@ -432,6 +434,12 @@ def _players(model: nn.Module) -> list[Player]:
             "that returns a list of companion.Player"
         )
     players = list(model.players())
+    for player in players:
+        if not any(parameter.requires_grad for parameter in player.module.parameters()):
+            raise ValueError(
+                f"all parameters of player {player.name!r} are frozen, as those of a model from "
+                "the zoo; call model.requires_grad_() to train it further"
+            )
     owner: dict[nn.Parameter, str] = {}
     for player in players:
         for parameter in player.module.parameters():

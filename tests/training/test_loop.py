@@ -402,3 +402,9 @@ def test_models_that_cannot_play_are_refused() -> None:
     same.players = lambda: players  # type: ignore[method-assign]
     with pytest.raises(ValueError, match=r"different names, got \['a', 'a'\]"):
         run(same)
+
+
+def test_a_frozen_model_is_refused_with_the_remedy() -> None:
+    model = VAE(latent_dim=2, width=4).requires_grad_(False)
+    with pytest.raises(ValueError, match=r"frozen.*call model\.requires_grad_\(\)"):
+        train(model, torch.rand(4, 1, 28, 28), epochs=1, batch_size=4, progress=False)
