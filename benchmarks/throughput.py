@@ -145,9 +145,7 @@ def gpu_comparisons(images: Tensor) -> list[Comparison]:
         fast = by_train(model, images, device="cuda", precision="bf16", compile=True)
         eager = by_train(build(), images, device="cuda")
         comparisons.append(Comparison(f"{name}: compile + bf16 / eager float32", fast, eager))
-        usual = by_hand(
-            build().cuda(), loaded(images, "cuda"), channels_last=False, fused=False
-        )
+        usual = by_hand(build().cuda(), loaded(images, "cuda"), channels_last=False, fused=False)
         comparisons.append(Comparison(f"{name}: compile + bf16 / DataLoader loop", fast, usual))
     return comparisons
 
@@ -165,9 +163,7 @@ def seconds(run: Run, gpu: bool) -> float:
     return time.perf_counter() - start
 
 
-def measure(
-    comparison: Comparison, images: int, rounds: int, gpu: bool = False
-) -> dict[str, Any]:
+def measure(comparison: Comparison, images: int, rounds: int, gpu: bool = False) -> dict[str, Any]:
     """Medians over the rounds; each round times both ways, in an order that changes."""
     comparison.ours()  # warm up: memory, kernels, compilation
     comparison.other()

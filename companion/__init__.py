@@ -1,10 +1,10 @@
 """companion: the models of the book *Images from Noise*, and what trains and measures them.
 
-    >>> import companion
-    >>> images, labels = companion.data.fashion_mnist()
-    >>> model = companion.models.VAE()
-    >>> history = companion.train(model, images, epochs=5)
-    >>> pictures = model.sample(10)
+>>> import companion
+>>> images, labels = companion.data.fashion_mnist()
+>>> model = companion.models.VAE()
+>>> history = companion.train(model, images, epochs=5)
+>>> pictures = model.sample(10)
 """
 
 from companion import data, likelihoods, metrics, models, notebook, plots, training, zoo

@@ -23,9 +23,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def standard_normal(
-    model: nn.Module, *shape: int, rng: torch.Generator | None = None
-) -> Tensor:
+def standard_normal(model: nn.Module, *shape: int, rng: torch.Generator | None = None) -> Tensor:
     """Draw :math:`z \\sim N(0, I)` on the device and in the type of the model's parameters.
 
     A CPU generator gives the same numbers for every device: they are drawn where it lives.
@@ -41,4 +39,13 @@ def check_image_shape(shape: tuple[int, int, int], multiple: int = 4) -> None:
         raise ValueError(
             f"image_shape must be (channels, height, width) with height and width multiples of "
             f"{multiple}, such as (1, 28, 28), got {tuple(shape)}"
+        )
+
+
+def check_codes(z: Tensor, latent_dim: int) -> None:
+    """Raise a ValueError unless the codes have shape ``(N, latent_dim)``."""
+    if z.ndim != 2 or z.shape[1] != latent_dim:
+        raise ValueError(
+            f"z must have shape (N, {latent_dim}), got {tuple(z.shape)}; "
+            "draw it with torch.randn(n, model.latent_dim)"
         )

@@ -138,9 +138,7 @@ def test_mean_is_the_expectation_where_no_mass_is_clipped() -> None:
 def test_samples_are_levels_and_take_the_generator() -> None:
     parameters = torch.randn(2, 18, 3, 3)
     before = torch.get_rng_state()
-    first = discretized_mixture_sample(
-        parameters, channels=3, rng=torch.Generator().manual_seed(1)
-    )
+    first = discretized_mixture_sample(parameters, channels=3, rng=torch.Generator().manual_seed(1))
     second = discretized_mixture_sample(
         parameters, channels=3, rng=torch.Generator().manual_seed(1)
     )

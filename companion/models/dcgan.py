@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion.data import check_images
-from companion.layers import check_image_shape, evaluating, standard_normal
+from companion.layers import check_codes, check_image_shape, evaluating, standard_normal
 from companion.training.game import Player
 
 
@@ -147,11 +147,7 @@ class DCGAN(nn.Module):
 
     def generate(self, z: Tensor) -> Tensor:
         """Images in [0, 1] of noise ``(N, latent_dim)``."""
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(
-                f"z must have shape (N, {self.latent_dim}), got {tuple(z.shape)}; "
-                "draw it with torch.randn(n, model.latent_dim)"
-            )
+        check_codes(z, self.latent_dim)
         return (self.generator(z) + 1) / 2
 
     def discriminate(self, images: Tensor) -> Tensor:

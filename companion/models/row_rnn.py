@@ -174,9 +174,7 @@ class RowRNN(nn.Module):
                 above = 2 * images[:, 0, t : t + 1] - 1
         return images
 
-    def _draw_row(
-        self, hidden: Tensor, rng: torch.Generator | None, temperature: float
-    ) -> Tensor:
+    def _draw_row(self, hidden: Tensor, rng: torch.Generator | None, temperature: float) -> Tensor:
         """One row ``(N, W)`` given the state that has read the rows above."""
         width = self.image_shape[2]
         a = self.to_features(hidden).unflatten(2, (width, -1))  # (N, 1, W, features)

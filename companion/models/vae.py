@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from companion.data import check_images
-from companion.layers import check_image_shape, evaluating, standard_normal
+from companion.layers import check_codes, check_image_shape, evaluating, standard_normal
 from companion.likelihoods import (
     discretized_mixture_log_prob,
     discretized_mixture_mean,
@@ -142,11 +142,7 @@ class VAE(nn.Module):
         Raises:
             ValueError: if the codes do not have that shape.
         """
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(
-                f"z must have shape (N, {self.latent_dim}), got {tuple(z.shape)}; "
-                "draw it with torch.randn(n, model.latent_dim)"
-            )
+        check_codes(z, self.latent_dim)
         return self.decoder(z)
 
     def elbo(self, images: Tensor) -> Elbo:
@@ -183,9 +179,7 @@ class VAE(nn.Module):
         with evaluating(self):
             return self.mean_image(self.encode(images)[0])
 
-    def sample(
-        self, n: int, *, rng: torch.Generator | None = None, mean: bool = False
-    ) -> Tensor:
+    def sample(self, n: int, *, rng: torch.Generator | None = None, mean: bool = False) -> Tensor:
         """Draw images: z from the prior, then the pixels from p(x|z).
 
         Args:
@@ -200,6 +194,4 @@ class VAE(nn.Module):
             z = standard_normal(self, n, self.latent_dim, rng=rng)
             if mean:
                 return self.mean_image(z)
-            return discretized_mixture_sample(
-                self.decode(z), channels=self.image_shape[0], rng=rng
-            )
+            return discretized_mixture_sample(self.decode(z), channels=self.image_shape[0], rng=rng)
