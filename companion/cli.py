@@ -86,6 +86,8 @@ def train(
     elif checkpoint.exists():
         typer.echo(f"resuming {out} (--restart starts anew)", err=True)
 
+    # Before the data, which may have to be downloaded.
+    training.pick_precision(precision, training.pick_device(device))
     images, labels = data.fashion_mnist("train", full=full)
     torch_seed(options["seed"])
     model = recipe.build()
