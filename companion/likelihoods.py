@@ -1,4 +1,4 @@
-r"""Likelihoods of 8-bit pixels.
+r"""Likelihoods of 8-bit pixels, and of black-and-white ones.
 
 A gray value is one of the 256 levels :math:`k/255`. A *discretized logistic* gives level
 :math:`x` the mass that a logistic density of mean :math:`m` and scale :math:`s` has within half a
@@ -12,6 +12,8 @@ level of it,
 where black (0) also receives all mass below it and white (1) all mass above it, so that the 256
 masses sum to one (Salimans et al. 2017, eq. 2). A mixture of a few such components per pixel can
 be sharp and have several modes, which one logistic cannot.
+
+For black-and-white images a pixel is a Bernoulli variable; :func:`binarize` makes such images.
 """
 
 import math
@@ -116,6 +118,46 @@ def discretized_mixture_mean(parameters: Tensor, *, channels: int = 1) -> Tensor
     logits, means, _ = _split(parameters, channels)
     mean = (F.softmax(logits, dim=1) * means.clamp(0, 1)).sum(dim=1)
     return mean.clamp(0, 1)  # weights can add up to a rounding error more than 1
+
+
+def bernoulli_log_prob(logits: Tensor, images: Tensor) -> Tensor:
+    r"""Log-probability of black-and-white pixels under independent Bernoulli distributions.
+
+    .. math:: \log P(x) = x\,l - \log(1 + e^l), \qquad P(x = 1) = \sigma(l)
+
+    It is minus the binary cross-entropy; a likelihood, however, only where ``x`` is 0 or 1.
+
+    Args:
+        logits: :math:`l`, of the images' shape, or with further dimensions before it.
+        images: :math:`x`, shape ``(N, C, H, W)``.
+
+    Returns:
+        Nats, of the logits' shape.
+    """
+    return images * logits - F.softplus(logits)
+
+
+def binarize(images: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
+    """Draw black-and-white images: each pixel is 1 with its gray value as the probability.
+
+    Args:
+        images: shape ``(N, C, H, W)``, gray values in ``[0, 1]``; those that are 0 or 1 stay.
+        rng: the generator to draw from; torch's default generator if it is not given.
+
+    Source: the protocol of Salakhutdinov and Murray (2008), drawn anew at each use.
+    """
+    where = rng.device if rng is not None else images.device
+    u = torch.rand(images.shape, generator=rng, device=where, dtype=images.dtype)
+    return (u.to(images.device) < images).to(images.dtype)
+
+
+def check_binary(images: Tensor) -> None:
+    """Raise a ValueError unless every pixel is 0 or 1: only then is Bernoulli a likelihood."""
+    if not ((images == 0) | (images == 1)).all():
+        raise ValueError(
+            "images must be black and white (every pixel 0 or 1), got gray values, for which "
+            "cross-entropy is no likelihood; use companion.likelihoods.binarize(images)"
+        )
 
 
 def bits_per_dimension(log_prob: Tensor, dimensions: int) -> Tensor:

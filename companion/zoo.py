@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from companion.training.checkpoint import CheckpointError, load_tensors, save_tensors
+from companion.training.checkpoint import CheckpointError, load_tensors, save_tensors, write_file
 
 FOLDER = Path(__file__).parent / "weights"
 WEIGHTS, CARD = "model.safetensors", "card.json"  # in the folder of a run
@@ -286,7 +286,7 @@ def save(model: nn.Module, name: str, folder: Path, minutes: float, **facts: Any
         limits=made.limits,
         **facts,
     )
-    _write(folder / CARD, _json(card))
+    write_file(folder / CARD, _json(card))
     return card
 
 
@@ -304,8 +304,8 @@ def add(run_dir: str | Path, progress: bool = False) -> Card:
         quick_images=QUICK_IMAGES,
         quick_metrics=evaluate(model, images=QUICK_IMAGES),
     )
-    _write(FOLDER / f"{card.name}.safetensors", (Path(run_dir) / WEIGHTS).read_bytes())
-    _write(FOLDER / f"{card.name}.json", _json(card))
+    write_file(FOLDER / f"{card.name}.safetensors", (Path(run_dir) / WEIGHTS).read_bytes())
+    write_file(FOLDER / f"{card.name}.json", _json(card))
     return card
 
 
@@ -351,21 +351,6 @@ def _sha256(path: Path) -> str:
 
 def _json(card: Card) -> bytes:
     return (json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a whole file or none: a temporary one takes the name once it is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise CheckpointError(
-            f"could not save {path}: {error.strerror or error}; an earlier file of that name is "
-            "untouched; free some space or choose another folder, then run again"
-        ) from error
 
 
 def list() -> Table:

@@ -41,7 +41,12 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 
     Source: Kingma and Welling (2013), appendix B.
     """
-    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(dim=1)
+    return gaussian_kl_per_dimension(mu, logvar).sum(dim=1)
+
+
+def gaussian_kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
+    """The summands of :func:`gaussian_kl`, nats, of the shape of ``mu``."""
+    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
 
 
 def reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -57,6 +62,24 @@ def reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
     Source: Kingma and Welling (2013), section 2.4.
     """
     return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+
+
+def active_units(mu: Tensor, threshold: float = 0.01) -> Tensor:
+    r"""Which latent dimensions say anything about the image.
+
+    Dimension :math:`i` is active if :math:`\mathrm{Var}_x(\mu_i(x)) > 0.01`: an unused one has the
+    mean 0 for every image.
+
+    Args:
+        mu: means of q(z|x) for many images, shape ``(N, latent_dim)``.
+        threshold: the variance from which on a dimension counts.
+
+    Returns:
+        Booleans of shape ``(latent_dim,)``.
+
+    Source: Burda, Grosse and Salakhutdinov (2016), section 5.2.
+    """
+    return mu.var(dim=0) > threshold
 
 
 class Elbo(NamedTuple):
@@ -145,12 +168,15 @@ class VAE(nn.Module):
         check_codes(z, self.latent_dim)
         return self.decoder(z)
 
+    def distortion(self, z: Tensor, images: Tensor) -> Tensor:
+        r"""What the pixels cost if the code is known, :math:`-\log p_\theta(x|z)`: nats, ``(N,)``."""
+        return -discretized_mixture_log_prob(self.decode(z), images).sum(dim=(1, 2, 3))
+
     def elbo(self, images: Tensor) -> Elbo:
         """Distortion and rate of each image, with one draw of z; nats, summed over pixels."""
         mu, logvar = self.encode(images)
-        parameters = self.decode(reparameterize(mu, logvar))
-        log_likelihood = discretized_mixture_log_prob(parameters, images).sum(dim=(1, 2, 3))
-        return Elbo(distortion=-log_likelihood, rate=gaussian_kl(mu, logvar))
+        z = reparameterize(mu, logvar)
+        return Elbo(distortion=self.distortion(z, images), rate=gaussian_kl(mu, logvar))
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """The negative bound, averaged over the batch, in nats per image, and its two terms."""

@@ -34,7 +34,6 @@ def save_tensors(
     Raises:
         CheckpointError: if the file cannot be written (full disk, no permission).
     """
-    path = Path(path)
     # Copies, because the format refuses tensors that share memory, such as tied weights.
     stored = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -42,12 +41,23 @@ def save_tensors(
     }
     text = json.dumps(notes or {})
     metadata = {"notes": text, "sha256": _checksum(stored, text)}
+    write_file(path, safetensors.torch.save(stored, metadata))
+
+
+def write_file(path: str | Path, data: bytes) -> None:
+    """Write a whole file or none: a temporary one takes the name once it is safely on the disk.
+
+    Raises:
+        CheckpointError: if it cannot be written (full disk, no permission); an earlier file of
+            that name is untouched.
+    """
+    path = Path(path)
     # One name, so that what a killed process leaves behind is overwritten by the next.
     temporary = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            file.write(safetensors.torch.save(stored, metadata))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
