@@ -35,6 +35,8 @@ class BetaVAE(VAE):
     and the free bits those of Kingma et al. (2016), eq. 15.
     """
 
+    steps: Tensor
+
     def __init__(
         self,
         beta: float = 4.0,

@@ -169,7 +169,7 @@ class VAE(nn.Module):
         return self.decoder(z)
 
     def distortion(self, z: Tensor, images: Tensor) -> Tensor:
-        r"""What the pixels cost if the code is known, :math:`-\log p_\theta(x|z)`: nats, ``(N,)``."""
+        r"""What the pixels cost given the code, :math:`-\log p_\theta(x|z)`: nats, ``(N,)``."""
         return -discretized_mixture_log_prob(self.decode(z), images).sum(dim=(1, 2, 3))
 
     def elbo(self, images: Tensor) -> Elbo:
