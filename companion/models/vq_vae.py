@@ -110,18 +110,22 @@ class VectorQuantizer(nn.Module):
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantize vectors of shape ``(N, code_dim, h, w)``; in training, the codebook learns."""
-        flat = z.movedim(1, -1).flatten(0, -2)  # (N h w, code_dim)
-        codes = self.nearest(flat)
-        nearest = self.lookup(codes.view(len(z), *z.shape[2:]))
-        result = Quantized(
-            vectors=z + (nearest - z).detach(),
-            codes=codes.view(len(z), *z.shape[2:]),
-            commitment=(z - nearest.detach()).square().sum(dim=(1, 2, 3)),
-            codebook=(z.detach() - nearest).square().sum(dim=(1, 2, 3)),
-        )
-        if self.training:
-            self.learn(flat.detach(), codes)
-        return result
+        with torch.autocast(
+            z.device.type, enabled=False
+        ):  # 16 bits are too few to find the nearest
+            z = z.to(self.codebook.dtype)
+            flat = z.movedim(1, -1).flatten(0, -2)  # (N h w, code_dim)
+            codes = self.nearest(flat).view(len(z), *z.shape[2:])
+            entries = self.lookup(codes)
+            result = Quantized(
+                vectors=z + (entries - z).detach(),
+                codes=codes,
+                commitment=(z - entries.detach()).square().sum(dim=(1, 2, 3)),
+                codebook=(z.detach() - entries).square().sum(dim=(1, 2, 3)),
+            )
+            if self.training:
+                self.learn(flat.detach(), codes.flatten())
+            return result
 
     @torch.no_grad()
     def nearest(self, vectors: Tensor) -> Tensor:
@@ -146,13 +150,13 @@ class VectorQuantizer(nn.Module):
             seen = (self.counts > 1e-6)[:, None]
             self.codebook.copy_(torch.where(seen, self.sums / self.counts[:, None], self.codebook))
         if self.revive:
-            dead = self.counts < 0.01 * self.counts.mean()
-            chosen = torch.randint(len(vectors), (size,), device=vectors.device)
-            self.codebook[dead] = vectors[chosen[dead]]
             fresh = self.counts.mean()
+            dead = self.counts < 0.01 * fresh
+            chosen = vectors[torch.randint(len(vectors), (size,), device=vectors.device)]
+            self.codebook.copy_(torch.where(dead[:, None], chosen, self.codebook))
             if self.moving_average:
-                self.sums[dead] = fresh * self.codebook[dead]
-            self.counts[dead] = fresh
+                self.sums.copy_(torch.where(dead[:, None], fresh * chosen, self.sums))
+            self.counts.copy_(torch.where(dead, fresh, self.counts))
 
 
 class CodePrior(nn.Module):
