@@ -7,14 +7,29 @@
 >>> pictures = model.sample(10)
 """
 
-from companion import data, likelihoods, metrics, models, notebook, plots, training, zoo
-from companion.training import Player, train
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from companion import (
+        data,
+        experiments,
+        likelihoods,
+        metrics,
+        models,
+        notebook,
+        plots,
+        training,
+        zoo,
+    )
+    from companion.training import Player, train
+
+__version__ = "0.2.0"
 
 __all__ = [
     "Player",
     "data",
+    "experiments",
     "likelihoods",
     "metrics",
     "models",
@@ -24,3 +39,16 @@ __all__ = [
     "training",
     "zoo",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part when it is first asked for: `companion --help` need not wait for torch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in ("Player", "train"):
+        return getattr(importlib.import_module("companion.training"), name)
+    return importlib.import_module(f"companion.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

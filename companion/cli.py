@@ -1,4 +1,4 @@
-"""The command line: companion train | sample | evaluate | zoo.
+"""The command line: companion train | sample | evaluate | experiment | zoo.
 
 Everything heavy is imported inside the commands, so that help and mistyped names answer at once.
 """
@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+# As in `zoo.RECIPES` and `experiments.NAMES`, whose import would bring torch along.
+RECIPES = ("vae", "beta_vae", "iwae", "vq_vae", "dcgan", "row_rnn", "classifier")
+EXPERIMENTS = ("rate_distortion", "importance_samples", "codebook_use")
 
 app = typer.Typer(
     help="Train, sample and measure the models of the book *Images from Noise*.",
@@ -26,6 +30,10 @@ app.add_typer(zoo_app, name="zoo")
 Source = Annotated[
     str, typer.Argument(metavar="NAME|RUN_DIR", help="A name of the zoo, or a run's folder.")
 ]
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _show_version(wanted: bool) -> None:
@@ -53,7 +61,7 @@ def _options(
     "The same command again resumes a run that was stopped."
 )
 def train(
-    name: Annotated[str, typer.Argument(help="A recipe: vae, dcgan, row_rnn or classifier.")],
+    name: Annotated[str, typer.Argument(help=f"A recipe: {_listed(RECIPES)}.")],
     epochs: Annotated[int | None, typer.Option(help="Passes; by default the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="By default the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -169,6 +177,30 @@ def evaluate(
         typer.echo(json.dumps({"metrics": figures, "references": references}, indent=2))
     else:
         typer.echo("\n".join(evaluation.report(figures, references)))
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "- **companion experiment rate_distortion --out runs/mine.json** takes a quarter of an hour\n\n"
+    "The same command again goes on with a run that was stopped."
+)
+def experiment(
+    name: Annotated[str, typer.Argument(help=f"One of {_listed(EXPERIMENTS)}.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File of the results; by default the one that the book shows."),
+    ] = None,
+) -> None:
+    """Measure what the book's curves show, setting by setting; needs the full data set."""
+    from companion import experiments
+
+    file = experiments.result_file(name, out)
+    try:
+        result = experiments.run(name, file)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; the same command goes on with the results in {file}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"{file} has the results of all {len(result.points)} settings")
 
 
 @zoo_app.command("list")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from companion import cli, zoo
+from companion import cli, experiments, zoo
 from companion.data import LabeledImages, fashion_mnist
 from companion.metrics import evaluation
 
@@ -112,6 +113,7 @@ def test_sample_as_a_process(tmp_path: Path) -> None:
         (("sample", "."), 1, r"no finished run .*companion train NAME"),
         (("sample", "classifier"), 2, r"classifier draws no images; choose a generative model"),
         (("train", "vae", "--device", "abacus"), 2, r"device must be .*'abacus'"),
+        (("experiment", "rate"), 2, r"unknown experiment 'rate', expected one of codebook_use, "),
         (("zoo", "add", "missing"), 1, r"missing holds no finished run"),
     ],
 )
@@ -149,12 +151,27 @@ def test_help_of_every_command_shows_an_example() -> None:
         ("train",): "companion train dcgan --epochs 2 --sample-data --out runs/try",
         ("sample",): "companion sample runs/vae --n 100 --seed 3 --out vae.png",
         ("evaluate",): "companion evaluate vae",
+        ("experiment",): "companion experiment rate_distortion --out runs/mine.json",
         ("zoo", "add"): "companion zoo add runs/vae",
     }
     for command, example in commands.items():
         result = CliRunner().invoke(cli.app, [*command, "--help"], env={"COLUMNS": "120"})
         assert result.exit_code == 0
         assert example in result.output
+
+
+def test_help_lists_every_recipe_and_every_experiment() -> None:
+    assert set(cli.RECIPES) == set(zoo.RECIPES)
+    assert set(cli.EXPERIMENTS) == set(experiments.NAMES)
+    for command, names in (("train", cli.RECIPES), ("experiment", cli.EXPERIMENTS)):
+        result = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "200"})
+        assert all(name in result.output for name in names)
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys, companion.cli; print(sorted({'torch', 'numpy'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout == "[]\n"
 
 
 def test_the_installed_command_exists() -> None:
@@ -232,6 +249,34 @@ def test_resume_runs_on_and_restart_starts_anew(small: Path) -> None:
     assert not torch.equal(weights(), first)
     invoke("train", "vae", "--epochs", 1, "--restart")
     assert torch.equal(weights(), first)
+
+
+def test_an_experiment_is_measured_stopped_and_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(beta: float) -> dict[str, float]:
+        if beta > stop:
+            raise KeyboardInterrupt
+        return {"rate": 10 / beta}
+
+    tiny = SimpleNamespace(SETTINGS=[{"beta": 1.0}, {"beta": 2.0}], measure=measure)
+    monkeypatch.setattr(experiments, "_module", lambda name: tiny)
+    monkeypatch.setattr(experiments, "FOLDER", tmp_path)
+    out = tmp_path / "mine.json"
+    command = ["experiment", "rate_distortion", "--out", str(out)]
+
+    stop = 1.0
+    result = CliRunner().invoke(cli.app, command)
+    assert result.exit_code == 130
+    assert f"stopped; the same command goes on with the results in {out}" in result.stderr
+    assert "rate_distortion" in result.stderr  # the progress bar
+    stop = 2.0
+    assert invoke(*command) == f"{out} has the results of all 2 settings\n"
+    assert [point["figures"]["rate"] for point in json.loads(out.read_text())["points"]] == [10, 5]
+
+    said = invoke("experiment", "rate_distortion")
+    assert said.startswith(str(tmp_path / "rate_distortion.json"))
+    assert experiments.load("rate_distortion").figures("rate") == [10, 5]
 
 
 def test_main_turns_errors_into_exit_codes(

@@ -17,6 +17,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import companion
+
 ROOT = Path(__file__).resolve().parents[1]
 MEBIBYTE = 1024 * 1024
 
@@ -119,6 +121,7 @@ def test_one_version_everywhere(project: dict[str, Any]) -> None:
 def test_import_adds_little_to_torch() -> None:
     code = (
         "import time, torch; start = time.perf_counter(); import companion; "
+        "[getattr(companion, name) for name in companion.__all__]; "
         "print(time.perf_counter() - start)"
     )
     seconds = [float(python(code)) for _ in range(3)]
@@ -127,8 +130,21 @@ def test_import_adds_little_to_torch() -> None:
 
 def test_import_leaves_the_heavy_packages_alone() -> None:
     heavy = {"matplotlib", "torchvision", "tensorboard", "scipy", "typer", "PIL", "IPython"}
-    loaded = python("import companion, sys; print(*sys.modules)").split()
+    code = "from companion import *; import sys; print(*sys.modules)"
+    loaded = python(code).split()
+    assert "companion.models.vae" in loaded
     assert not heavy & set(loaded)
+
+
+def test_a_part_comes_when_it_is_first_asked_for() -> None:
+    code = (
+        "import companion, sys; assert 'torch' not in sys.modules; "
+        "assert set(companion.__all__) <= set(dir(companion)); "
+        "companion.zoo; print('torch' in sys.modules)"
+    )
+    assert python(code) == "True"
+    with pytest.raises(AttributeError, match="module 'companion' has no attribute 'zooo'"):
+        companion.zooo  # noqa: B018
 
 
 def test_public_names_exist_and_are_documented() -> None:
@@ -185,12 +201,14 @@ def test_the_unpacked_wheel_works_without_the_repository(wheel: Path, tmp_path: 
         "import companion\n"
         "print(companion.__file__)\n"
         "print(*companion.data.fashion_mnist('test').images.shape)\n"
+        "print(*companion.experiments.load('rate_distortion').settings('seed'))\n"
         "print(*companion.zoo.load('dcgan').sample(2).shape)"
     )
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    where, data, sample = python(code, cwd=tmp_path, env=environment).splitlines()
+    where, data, seeds, sample = python(code, cwd=tmp_path, env=environment).splitlines()
     assert Path(where).is_relative_to(tmp_path)
     assert data == "2000 1 28 28"
+    assert seeds == "0"
     assert sample == "2 1 28 28"
 
 

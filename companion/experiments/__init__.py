@@ -19,7 +19,9 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from companion import training
 from companion.progress import progress_bar
 from companion.training.checkpoint import write_file
 from companion.zoo import machine
@@ -62,8 +64,17 @@ def load(name: str) -> Result:
         ValueError: if there is no such experiment, or its file is damaged.
         FileNotFoundError: if it has not been run.
     """
+    return _read(result_file(name))
+
+
+def result_file(name: str, path: str | Path | None = None) -> Path:
+    """Where an experiment's results lie: `path`, or beside its module if none is given.
+
+    Raises:
+        ValueError: if there is no such experiment.
+    """
     _module(name)
-    return _read(FOLDER / f"{name}.json")
+    return Path(path) if path else FOLDER / f"{name}.json"
 
 
 def measure(name: str, **setting: Any) -> dict[str, Any]:
@@ -74,6 +85,16 @@ def measure(name: str, **setting: Any) -> dict[str, Any]:
         FileNotFoundError: if the full data set is not at hand.
     """
     return _module(name).measure(**setting)
+
+
+def train(model: nn.Module, images: Tensor, **options: Any) -> None:
+    """:func:`companion.training.train` without a bar, for `measure`: a run that was stopped is no result.
+
+    Raises:
+        KeyboardInterrupt: if Ctrl-C stopped the training.
+    """
+    if training.train(model, images, progress=False, **options).interrupted:
+        raise KeyboardInterrupt
 
 
 def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> Result:
@@ -90,9 +111,9 @@ def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> 
         ValueError: if there is no such experiment, or its file is damaged.
         FileNotFoundError: if the full data set is not at hand.
         CheckpointError: if the file could not be written.
+        KeyboardInterrupt: if Ctrl-C stopped it; the setting under way is measured anew next time.
     """
-    module = _module(name)
-    path = Path(path) if path else FOLDER / f"{name}.json"
+    module, path = _module(name), result_file(name, path)
     result = Result(
         name=name,
         command=f"companion experiment {name}",
@@ -121,8 +142,8 @@ def _module(name: str) -> ModuleType:
 def _read(path: Path) -> Result:
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is missing; make it by `companion experiment {path.stem}` (some hours), or "
-            "restore it"
+            f"{path} is missing; make it by `companion experiment {path.stem}` (an hour or so), "
+            "or restore it"
         )
     try:
         return Result(**json.loads(path.read_text(encoding="utf-8")))

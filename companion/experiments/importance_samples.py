@@ -8,8 +8,8 @@ log p(x) with 100 and with 1,000.
 
 import torch
 
-from companion import train
 from companion.data import fashion_mnist, to_float
+from companion.experiments import train
 from companion.likelihoods import binarize
 from companion.models.iwae import IWAE, effective_sample_size
 from companion.models.vae import active_units
@@ -31,7 +31,7 @@ def measure(k: int, seed: int, epochs: int = EPOCHS) -> dict[str, float]:
     torch.manual_seed(seed)
     model = IWAE(k)
     images, _ = fashion_mnist("train", full=True)
-    train(model, images, epochs=epochs, batch_size=64, seed=seed, schedule="cosine", progress=False)
+    train(model, images, epochs=epochs, batch_size=64, seed=seed, schedule="cosine")
     model.eval()
 
     test = to_float(fashion_mnist("test", full=True).images)
