@@ -22,12 +22,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from companion import train
 from companion.data import fashion_mnist
-from companion.models import DCGAN, VAE, RowRNN
+from companion.models import DCGAN, IWAE, VAE, VQVAE, BetaVAE, RowRNN
 from companion.training import Player
 
 BATCH_SIZE = 128
 RESULTS = Path(__file__).with_name("results.json")
-MODELS: dict[str, Callable[[], nn.Module]] = {"VAE": VAE, "DCGAN": DCGAN, "RowRNN": RowRNN}
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "VAE": VAE,
+    "BetaVAE": BetaVAE,
+    "IWAE, k=5": lambda: IWAE(k=5),
+    "VQVAE": VQVAE,
+    "DCGAN": DCGAN,
+    "RowRNN": RowRNN,
+}
 Run = Callable[[], None]
 
 

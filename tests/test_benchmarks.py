@@ -1,13 +1,15 @@
 """The benchmark runs and measures what it says; its bars are for a quiet machine."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from benchmarks import throughput
-from companion.models import DCGAN, VAE
+from companion.models import DCGAN, IWAE, VAE, VQVAE, BetaVAE
 
 
 @pytest.fixture(autouse=True)
@@ -25,22 +27,35 @@ def test_one_tiny_round(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     stored = json.loads((tmp_path / "results.json").read_text())
     assert stored["rows"] == rows
     assert stored["machine"]["threads"] == 1
-    assert [row["bar"] for row in rows] == [0.95, 0.95, 0.95, 2.0, 1.25]
+    assert [row["bar"] for row in rows] == [0.95] * len(throughput.MODELS) + [2.0, 1.25]
     assert all(row["ratio"] > 0 for row in rows)
     printed = capsys.readouterr().out
     assert "VAE: train / DataLoader loop" in printed
     assert "no GPU" in printed
 
 
-@pytest.mark.parametrize("build", [VAE, DCGAN])
-def test_the_loop_by_hand_trains_every_player(build: type[VAE] | type[DCGAN]) -> None:
-    model = build(latent_dim=2, width=4)
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: VAE(latent_dim=2, width=4),
+        lambda: BetaVAE(latent_dim=2, width=4),
+        lambda: IWAE(k=2, latent_dim=2, hidden_size=4),
+        lambda: VQVAE(codebook_size=8, code_dim=2, width=4, hidden_size=4),
+        lambda: VQVAE(codebook_size=8, code_dim=2, width=4, hidden_size=4, moving_average=False),
+        lambda: DCGAN(latent_dim=2, width=4),
+    ],
+)
+def test_the_loop_by_hand_trains_every_player(build: Callable[[], nn.Module]) -> None:
+    model = build()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     images = torch.randint(256, (8, 1, 28, 28)).byte()
+    averages = {name: b.clone() for name, b in model.named_buffers()}
     throughput.by_hand(model, throughput.loaded(images))()
     for name, parameter in model.named_parameters():
         assert not torch.equal(parameter, before[name]), name
         assert parameter.requires_grad
+    for name, buffer in model.named_buffers():  # steps of the warm-up, averages of the codebook
+        assert not torch.equal(buffer, averages[name]), name
 
 
 def test_both_ways_to_load_see_the_same_pixels() -> None:

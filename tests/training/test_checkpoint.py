@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from companion.training import CheckpointError, load_tensors, save_tensors
+from companion.training.checkpoint import write_file
 
 TENSORS: dict[str, Tensor] = {
     "float": torch.randn(2, 3),
@@ -83,3 +84,27 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CheckpointError, match="could not save .* choose another folder"):
         save_tensors(tmp_path / "file" / "checkpoint", TENSORS)
+
+
+def test_any_bytes_are_written_whole_in_a_new_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "file.json"
+    write_file(str(path), b"{}\n")
+    assert path.read_bytes() == b"{}\n"
+    write_file(path, b"")
+    assert path.read_bytes() == b""
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_what_a_killed_process_left_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / ".file.part").write_bytes(b"half of a long")
+    write_file(tmp_path / "file", b"whole")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"file": b"whole"}
+
+
+def test_bytes_that_do_not_fit_leave_the_earlier_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_file(path, b"earlier")
+    (tmp_path / ".file.part").symlink_to("/dev/full")
+    with pytest.raises(CheckpointError, match="could not save .*file: No space left on device"):
+        write_file(path, b"later")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"file": b"earlier"}
