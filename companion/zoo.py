@@ -82,8 +82,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "iwae": Recipe(
         constructor="companion.models.iwae:IWAE",
-        arguments={"k": 20},
-        training={"epochs": 10, "batch_size": 64, "seed": 0, "schedule": "cosine"},
+        arguments={"k": 50},
+        # One of the runs of companion/experiments/importance_samples.py.
+        training={"epochs": 10, "batch_size": 64, "seed": 2, "schedule": "cosine"},
         intended_use="teaching: bounds with many samples, effective sample size",
         limits="black-and-white images only; a small network without convolutions; 28x28 only",
     ),

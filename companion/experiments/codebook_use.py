@@ -5,6 +5,8 @@ its codes; batches of 64, 1 epoch of Adam at 0.002 with a cosine schedule. The c
 the gradient, by moving averages, or by these with dead entries revived.
 """
 
+from typing import Any
+
 import torch
 
 from companion.data import fashion_mnist, to_float
@@ -14,7 +16,7 @@ from companion.models.vq_vae import VQVAE, perplexity
 from companion.training import Player
 
 EPOCHS = 1
-LEARNING = {
+LEARNING: dict[str, dict[str, Any]] = {
     "gradient": {"moving_average": False, "revive": False},
     "moving average": {"moving_average": True, "revive": False},
     "moving average, revival": {"moving_average": True, "revive": True},
