@@ -98,7 +98,7 @@ RECIPES: dict[str, Recipe] = {
             "hidden_size": 192,
         },
         training={
-            "epochs": 18,
+            "epochs": 13,
             "batch_size": 64,
             "seed": 0,
             "ema_decay": 0.999,

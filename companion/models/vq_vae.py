@@ -101,7 +101,7 @@ class VectorQuantizer(nn.Module):
         entries = torch.randn(codebook_size, code_dim)
         if moving_average:
             self.register_buffer("codebook", entries)
-            self.register_buffer("sums", entries.clone())
+            self.register_buffer("sums", torch.zeros_like(entries))
         else:
             self.codebook = nn.Parameter(entries)
         # No entry counts yet: all that the first batch does not choose are dead at once, and
