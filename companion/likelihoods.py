@@ -144,8 +144,16 @@ def binarize(images: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
         images: shape ``(N, C, H, W)``, gray values in ``[0, 1]``; those that are 0 or 1 stay.
         rng: the generator to draw from; torch's default generator if it is not given.
 
+    Raises:
+        ValueError: if the images are not floats in ``[0, 1]``.
+
     Source: the protocol of Salakhutdinov and Murray (2008), drawn anew at each use.
     """
+    if not images.is_floating_point() or not ((images >= 0) & (images <= 1)).all():
+        raise ValueError(
+            f"images must be floats in [0, 1], each the probability of a white pixel, got "
+            f"{images.dtype} from {images.min():g} to {images.max():g}; use to_float(levels)"
+        )
     where = rng.device if rng is not None else images.device
     u = torch.rand(images.shape, generator=rng, device=where, dtype=images.dtype)
     return (u.to(images.device) < images).to(images.dtype)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from companion.data import CLASS_NAMES, LabeledImages, fashion_mnist, to_float
-from companion.likelihoods import bits_per_dimension
+from companion.likelihoods import binarize, bits_per_dimension
 from companion.metrics.codecs import png_bits_per_dimension, webp_bits_per_dimension
 from companion.metrics.features import image_features, shares_of_features
 from companion.metrics.frechet import frechet_distance
@@ -18,6 +18,7 @@ from companion.progress import progress_bar
 
 QUICK_IMAGES = 1000
 BATCH = 500
+IMPORTANCE_SAMPLES = 1000  # of the code for each image, when a likelihood is estimated
 # Liu et al. 2022, Fashion-MNIST, coded by bits-back with a VAE of one latent layer.
 PUBLISHED_VAE_BITS_PER_DIMENSION = 3.66
 
@@ -37,6 +38,13 @@ def evaluate(
       also **frechet_distance_of_means**, of decoded means without pixel noise;
     - neither, but logits: **accuracy**.
 
+    A model with the attribute `binary` is measured on black-and-white test images, drawn once
+    with `seed`, and in nats per image, for it gives gray levels no likelihood:
+    **negative_bound**, with the model's own number of samples, and **negative_log_likelihood**,
+    estimated with 1,000. Its samples are compared with these images, its means, which are gray,
+    with the gray ones; the class shares are those of the means, for the classifier knows gray
+    images only.
+
     Args:
         model: in any mode, on any device; left as it was.
         images: use the first so many test images only; all 10,000 if None.
@@ -51,29 +59,40 @@ def evaluate(
     """
     test = _first(fashion_mnist("test", full=True), images)
     device = next(model.parameters()).device
+    binary = getattr(model, "binary", False)
+    gray = to_float(test.images)
+    real = binarize(gray, rng=torch.Generator().manual_seed(seed)) if binary else gray
     was_training = model.training
     model.eval()
     figures: dict[str, Any] = {}
+
+    def mean_bound(title: str, **options: int) -> Tensor:
+        batches = _bar(real.split(BATCH), title, progress)
+        bounds = [model.log_prob_bound(x.to(device), **options).double().cpu() for x in batches]
+        return torch.cat(bounds).mean()
+
     with torch.no_grad(), torch.random.fork_rng(_cuda(device)):
         torch.manual_seed(seed)
         if hasattr(model, "log_prob_bound"):
-            bounds = [
-                model.log_prob_bound(to_float(batch).to(device)).double().cpu()
-                for batch in _bar(test.images.split(BATCH), "test images", progress)
-            ]
-            dimensions = test.images[0].numel()
-            figures["bits_per_dimension"] = bits_per_dimension(
-                torch.cat(bounds).mean(), dimensions
-            ).item()
+            bound = mean_bound("test images")
+            if binary:
+                estimate = mean_bound("likelihoods", k=IMPORTANCE_SAMPLES)
+                figures["negative_bound"] = -bound.item()
+                figures["negative_log_likelihood"] = -estimate.item()
+            else:
+                bits = bits_per_dimension(bound, gray[0].numel())
+                figures["bits_per_dimension"] = bits.item()
         if hasattr(model, "sample"):
-            real = image_features(to_float(test.images))
+            gray_features = image_features(gray)
+            real_features = image_features(real) if binary else gray_features
             for options, suffix in _kinds_of_samples(model.sample):
                 rng = torch.Generator(device).manual_seed(seed)
                 fake = image_features(
                     _draw(model.sample, len(real), rng, f"samples{suffix}", progress, options)
                 )
-                figures[f"frechet_distance{suffix}"] = frechet_distance(fake, real)
-                if not suffix:
+                against = gray_features if options else real_features
+                figures[f"frechet_distance{suffix}"] = frechet_distance(fake, against)
+                if bool(options) == binary:
                     figures["class_shares"] = shares_of_features(fake).tolist()
         elif not figures:
             right = [
@@ -94,15 +113,19 @@ def references(images: int | None = None) -> dict[str, float]:
     """What the figures of `evaluate` are to be held against, computed from real images.
 
     - **frechet_distance**: the floor, real against real: as many training images as test images
-      (their first 10,000) against the test images;
+      (their first 10,000) against the test images; **frechet_distance_binary**: the same with
+      both drawn in black and white;
     - **png**, **webp**: bits per dimension of the test images, each coded by itself, container
       not counted; **png_sheets**, **webp_sheets**: the same on sheets of 625 images.
     """
     test = to_float(_first(fashion_mnist("test", full=True), images).images)
     train = to_float(fashion_mnist("train", full=True).images[: len(test)])
+    rng = torch.Generator().manual_seed(0)
+    black_and_white = [image_features(binarize(x, rng=rng)) for x in (train, test)]
     tile = min(25, math.isqrt(len(test)))
     return {
         "frechet_distance": frechet_distance(image_features(train), image_features(test)),
+        "frechet_distance_binary": frechet_distance(*black_and_white),
         "png": png_bits_per_dimension(test),
         "png_sheets": png_bits_per_dimension(test, tile),
         "webp": webp_bits_per_dimension(test),
@@ -130,8 +153,15 @@ def report(figures: dict[str, Any], references: dict[str, float]) -> list[str]:
                 ("  one-layer VAE", f"{PUBLISHED_VAE_BITS_PER_DIMENSION:.2f}", "Liu et al. 2022"),
             ]
         elif name.startswith("frechet_distance"):
-            floor = f"{references['frechet_distance']:.3f} for real training images"
-            lines.append((title, f"{value:.3f}", floor))
+            binary = name == "frechet_distance" and "negative_bound" in figures
+            floor = references["frechet_distance_binary" if binary else "frechet_distance"]
+            kind = "black-and-white" if binary else "real"
+            lines.append((title, f"{value:.3f}", f"{floor:.3f} for {kind} training images"))
+        elif name == "negative_bound":
+            lines.append((title, f"{value:.2f}", "nats per black-and-white test image"))
+        elif name == "negative_log_likelihood":
+            samples = f"{IMPORTANCE_SAMPLES:,} importance samples"
+            lines.append((title, f"{value:.2f}", f"nats, estimated with {samples}"))
         else:
             lines.append((title, f"{value:.4f}", ""))
     first, second = (max(len(line[i]) for line in lines) for i in (0, 1))

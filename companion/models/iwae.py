@@ -22,7 +22,7 @@ from companion.layers import check_codes, evaluating, standard_normal
 from companion.likelihoods import bernoulli_log_prob, binarize, check_binary
 from companion.training.game import Player
 
-CHUNK = 2**24  # pixels that are decoded at once when a likelihood is estimated: 64 MB a tensor
+CHUNK = 2**21  # pixels that are decoded at once when a likelihood is estimated: 8 MB a tensor
 
 
 def importance_bound(log_weights: Tensor) -> Tensor:
@@ -134,8 +134,8 @@ class IWAE(nn.Module):
             TypeError, ValueError: if the images are not black and white, 0 or 1, of the model's
                 shape; draw such ones with :func:`companion.likelihoods.binarize`.
         """
-        check_binary(images)
         mu, logvar = self.encode(images)
+        check_binary(images)
         noise = torch.randn(k, *mu.shape, device=mu.device, dtype=mu.dtype)
         z = mu + torch.exp(0.5 * logvar) * noise  # (k, N, latent_dim)
         log_prior_over_q = 0.5 * (noise**2 + logvar - z**2).sum(dim=2)
@@ -153,8 +153,8 @@ class IWAE(nn.Module):
     def log_prob_bound(self, images: Tensor, k: int | None = None) -> Tensor:
         r"""An estimate of :math:`\mathcal{L}_k`, nats, shape ``(N,)``, no gradient.
 
-        As ``k`` grows it approaches :math:`\log p(x)` from below. The codes are drawn in chunks,
-        so that any ``k`` fits the memory.
+        As ``k`` grows it approaches :math:`\log p(x)` from below. The codes are drawn and decoded
+        in chunks of which only the sum of the weights is kept, so that any ``k`` fits the memory.
 
         Args:
             images: black and white, 0 or 1.
@@ -166,6 +166,7 @@ class IWAE(nn.Module):
         k = self.k if k is None else k
         if k < 1:
             raise ValueError(f"k must be at least 1, the number of samples per image, got {k}")
+        check_images(images, self.image_shape)
         at_once = max(1, min(k, CHUNK // max(1, images.numel())))
         with evaluating(self):
             total = images.new_full((len(images),), -torch.inf)

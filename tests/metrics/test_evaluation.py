@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from companion.data import LabeledImages, fashion_mnist, to_float
+from companion.likelihoods import binarize
 from companion.metrics import evaluation
 from companion.metrics.evaluation import evaluate, references, report
 
@@ -58,6 +59,24 @@ class Memory(Known):
         return 1 - images if mean else images
 
 
+class Coin(Memory):
+    """Tosses a coin for each black-and-white pixel; the more samples, the luckier."""
+
+    binary = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def log_prob_bound(self, images: Tensor, k: int = 7) -> Tensor:
+        self.seen.append(images)
+        return torch.full((len(images),), -784 * math.log(2) + math.log(k))
+
+    def sample(self, n: int, *, rng: torch.Generator | None = None, mean: bool = False) -> Tensor:
+        images = super().sample(n, rng=rng)
+        return images if mean else binarize(images, rng=rng)
+
+
 class Oracle(Known):
     """Knows each third label."""
 
@@ -86,6 +105,24 @@ def test_a_collapsed_generator_is_seen() -> None:
     assert max(figures["class_shares"]) == 1
 
 
+def test_a_binary_model_is_measured_in_nats_on_black_and_white_images() -> None:
+    model = Coin()
+    figures = evaluate(model, images=1000)
+    assert "bits_per_dimension" not in figures
+    assert figures["negative_bound"] == pytest.approx(784 * math.log(2) - math.log(7))
+    assert figures["negative_log_likelihood"] == pytest.approx(784 * math.log(2) - math.log(1000))
+    first, again = torch.cat(model.seen[:2]), torch.cat(model.seen[2:])
+    assert torch.equal(first, again)  # both figures are those of the same images
+    assert ((first == 0) | (first == 1)).all()
+    assert first.mean().item() == pytest.approx(model.images[:1000].mean().item(), abs=0.002)
+    # Draws are compared with black-and-white images, means with gray ones, whose classes count.
+    assert figures["frechet_distance"] < 1
+    assert figures["frechet_distance_of_means"] < 1
+    assert figures["class_shares"] == pytest.approx([0.1] * 10, abs=0.02)
+    evaluate(other := Coin(), images=1000, seed=1)
+    assert not torch.equal(first, torch.cat(other.seen[:2]))
+
+
 def test_accuracy_counts_right_answers() -> None:
     assert evaluate(Oracle()) == {"accuracy": pytest.approx(667 / 2000)}
     assert evaluate(Oracle(), images=30) == {"accuracy": pytest.approx(10 / 30)}
@@ -103,6 +140,7 @@ def test_mode_and_random_state_are_left_alone(training: bool) -> None:
 def test_references_and_report() -> None:
     floors = references(700)
     assert 0 < floors["frechet_distance"] < 3
+    assert 0 < floors["frechet_distance_binary"] < 3
     assert 3.5 < floors["webp_sheets"] < floors["webp"] < 5
     assert 3.5 < floors["png_sheets"] < floors["png"] < 5
     figures = {"bits_per_dimension": 3.333333, "frechet_distance": 7.0, "class_shares": [0.1] * 10}
@@ -112,3 +150,8 @@ def test_references_and_report() -> None:
     assert "share of Ankle boot" in table
     assert f"{floors['png']:.3f}" in table
     assert report({"accuracy": 0.93125}, {}) == ["accuracy  0.9313"]
+    figures = {"negative_bound": 240.0, "negative_log_likelihood": 238.5, "frechet_distance": 7.0}
+    table = report(figures, floors)
+    assert table[0] == "negative bound           240.00  nats per black-and-white test image"
+    assert table[1].endswith("nats, estimated with 1,000 importance samples")
+    assert f"{floors['frechet_distance_binary']:.3f} for black-and-white training" in table[2]
