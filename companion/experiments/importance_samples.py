@@ -15,10 +15,19 @@ from companion.models.iwae import IWAE, effective_sample_size
 from companion.models.vae import active_units
 
 EPOCHS = 10
-SETTINGS = [{"k": k, "seed": seed} for seed in (0, 1, 2) for k in (1, 5, 50)]
+SETTINGS = [{"k": k, "seed": seed} for k in (1, 5, 50) for seed in (0, 1, 2)]
 
 
 def measure(k: int, seed: int, epochs: int = EPOCHS) -> dict[str, float]:
+    """Train the network with k samples; its `figures`."""
+    torch.manual_seed(seed)
+    model = IWAE(k)
+    images, _ = fashion_mnist("train", full=True)
+    train(model, images, epochs=epochs, batch_size=64, seed=seed, schedule="cosine")
+    return figures(model.eval(), seed)
+
+
+def figures(model: IWAE, seed: int) -> dict[str, float]:
     """Negative bounds and negative log-likelihoods of the test images, in nats per image.
 
     - **negative_bound_1**, **_5**, **_50**: with so many samples, whatever k was in training;
@@ -28,16 +37,10 @@ def measure(k: int, seed: int, epochs: int = EPOCHS) -> dict[str, float]:
     - **active_units**: latent dimensions whose mean varies by more than 0.01 over the test images
       (Burda et al. 2016, section 5.2).
     """
-    torch.manual_seed(seed)
-    model = IWAE(k)
-    images, _ = fashion_mnist("train", full=True)
-    train(model, images, epochs=epochs, batch_size=64, seed=seed, schedule="cosine")
-    model.eval()
-
     test = to_float(fashion_mnist("test", full=True).images)
     test = binarize(test, rng=torch.Generator().manual_seed(0))
     torch.manual_seed(seed)
-    figures = {}
+    result = {}
     for name, samples, count in (
         ("negative_bound_1", 1, 10_000),
         ("negative_bound_5", 5, 10_000),
@@ -46,10 +49,10 @@ def measure(k: int, seed: int, epochs: int = EPOCHS) -> dict[str, float]:
         ("nll_1000", 1000, 2_000),
     ):
         batches = [model.log_prob_bound(batch, samples) for batch in test[:count].split(500)]
-        figures[name] = -torch.cat(batches).double().mean().item()
+        result[name] = -torch.cat(batches).double().mean().item()
     with torch.no_grad():
         sizes = [effective_sample_size(model.log_weights(x, 1000)) for x in test[:1000].split(20)]
         mu, _ = model.encode(test)
-    figures["effective_sample_size"] = torch.cat(sizes).median().item()
-    figures["active_units"] = int(active_units(mu).sum())
-    return figures
+    result["effective_sample_size"] = torch.cat(sizes).median().item()
+    result["active_units"] = int(active_units(mu).sum())
+    return result
