@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from companion.likelihoods import (
+    bernoulli_log_prob,
+    binarize,
     bits_per_dimension,
+    check_binary,
     discretized_mixture_log_prob,
     discretized_mixture_mean,
     discretized_mixture_sample,
@@ -164,3 +167,60 @@ def test_parameters_that_do_not_fit_are_refused() -> None:
         discretized_mixture_log_prob(torch.zeros(1, 3, 2, 3), images)
     with pytest.raises(ValueError, match="both need the same N, H and W"):
         discretized_mixture_log_prob(torch.zeros(3, 3, 2, 2), images)
+
+
+# ---- Black-and-white pixels ----------------------------------------------------------------------
+
+
+def test_bernoulli_masses_sum_to_one_and_equal_torch_distributions() -> None:
+    logits = torch.randn(4, 5, 1, 2, 3, dtype=torch.float64)  # four times five images
+    images = binarize(torch.full((5, 1, 2, 3), 0.5, dtype=torch.float64))
+    log_prob = bernoulli_log_prob(logits, images)
+    expected = torch.distributions.Bernoulli(logits=logits).log_prob(images)
+    torch.testing.assert_close(log_prob, expected, rtol=1e-12, atol=1e-14)
+    total = (
+        bernoulli_log_prob(logits, 0 * images).exp()
+        + bernoulli_log_prob(logits, 0 * images + 1).exp()
+    )
+    torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def test_bernoulli_is_finite_at_extreme_logits_and_no_likelihood_of_gray() -> None:
+    logits = torch.tensor([-1e4, 1e4], requires_grad=True)
+    log_prob = bernoulli_log_prob(logits, torch.tensor([1.0, 0.0]))
+    assert log_prob.tolist() == [-1e4, -1e4]
+    log_prob.sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    levels = LEVELS  # at logit 0 each of the 256 levels gets 1/2: together far more than one
+    assert bernoulli_log_prob(torch.zeros(256).double(), levels).exp().sum().item() == 128
+
+
+def test_binarize_draws_each_pixel_with_its_gray_value() -> None:
+    gray = torch.tensor([0.0, 0.25, 0.9, 1.0]).view(1, 4, 1, 1).expand(50_000, 4, 1, 1)
+    rng = torch.Generator().manual_seed(0)
+    before = torch.get_rng_state()
+    images = binarize(gray, rng=rng)
+    check_binary(images)
+    shares = images.mean(dim=0).flatten()
+    assert shares[0] == 0
+    assert shares[3] == 1
+    assert shares[1].item() == pytest.approx(0.25, abs=0.01)
+    assert shares[2].item() == pytest.approx(0.9, abs=0.01)
+    assert torch.equal(images, binarize(gray, rng=torch.Generator().manual_seed(0)))
+    assert not torch.equal(images, binarize(gray, rng=rng))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert images.dtype == gray.dtype
+    assert torch.equal(binarize(images), images)  # black and white already
+
+
+def test_gray_and_ill_ranged_images_are_refused() -> None:
+    check_binary(torch.tensor([0.0, 1.0]))
+    with pytest.raises(ValueError, match=r"every pixel 0 or 1\), got gray values, .*binarize"):
+        check_binary(torch.tensor([0.0, 0.5]))
+    with pytest.raises(ValueError, match=r"floats in \[0, 1\], .* got torch.uint8 from 0 to 255"):
+        binarize(torch.tensor([0, 255], dtype=torch.uint8))
+    with pytest.raises(ValueError, match=r"got torch.float32 from -1 to 1; use to_float"):
+        binarize(torch.tensor([-1.0, 1.0]))
+    with pytest.raises(ValueError, match=r"from nan to nan"):
+        binarize(torch.tensor([0.0, math.nan]))
