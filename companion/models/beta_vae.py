@@ -22,14 +22,15 @@ class BetaVAE(VAE):
 
     Args:
         beta: the price of a nat of rate in nats of distortion.
-        warm_up: so many training steps raise the price from 0 to ``beta``, in a straight line.
+        warm_up: so many training steps raise the price from 0 to ``beta``, in a straight line
+            (with ``train(..., accumulate=n)`` each of the n parts of a batch counts as a step).
         free_bits: :math:`\lambda`, nats of rate that every latent dimension may spend at no
             price: its rate, averaged over the batch, counts as
             :math:`\max(\lambda, \mathrm{rate}_i)`.
         latent_dim, width, components, image_shape: as for :class:`companion.models.vae.VAE`.
 
     Raises:
-        ValueError: if ``beta``, ``warm_up`` or ``free_bits`` is negative, or as for a VAE.
+        ValueError: if ``beta``, ``warm_up`` or ``free_bits`` is negative or NaN, or as for a VAE.
 
     Source: Higgins et al. (2017), eq. 4; the warm-up is that of Bowman et al. (2016), section 3.1,
     and the free bits those of Kingma et al. (2016), eq. 15.
@@ -49,8 +50,8 @@ class BetaVAE(VAE):
     ) -> None:
         super().__init__(latent_dim, width, components, image_shape)
         for name, value in (("beta", beta), ("warm_up", warm_up), ("free_bits", free_bits)):
-            if value < 0:
-                raise ValueError(f"{name} must not be negative, got {value}")
+            if not value >= 0:  # NaN is refused, too
+                raise ValueError(f"{name} must be at least 0, got {value}")
         self.beta = beta
         self.warm_up = warm_up
         self.free_bits = free_bits
