@@ -24,7 +24,9 @@ from torch.nn import functional as F
 
 HALF_LEVEL = 0.5 / 255
 FAR = 1e30  # stands for infinity, at any scale, yet keeps all gradients finite
-MIN_LOG_SCALE = -7.0  # a scale far below one gray level: sharper changes nothing but the gradient
+# From a scale far below one gray level (sharper changes nothing but the gradient) to one far beyond
+# the gray range, where the mass of a level would vanish in rounding.
+LOG_SCALES = (-7.0, 7.0)
 
 
 def discretized_mixture_log_prob(parameters: Tensor, images: Tensor) -> Tensor:
@@ -203,7 +205,7 @@ def _split(parameters: Tensor, channels: int) -> tuple[Tensor, Tensor, Tensor]:
     logits, means, log_scales = (
         part.contiguous().unflatten(1, (-1, channels)) for part in parameters.chunk(3, dim=1)
     )
-    return logits, means, log_scales.clamp(min=MIN_LOG_SCALE)
+    return logits, means, log_scales.clamp(*LOG_SCALES)
 
 
 def _uniform(like: Tensor, rng: torch.Generator | None) -> Tensor:

@@ -224,3 +224,12 @@ def test_gray_and_ill_ranged_images_are_refused() -> None:
         binarize(torch.tensor([-1.0, 1.0]))
     with pytest.raises(ValueError, match=r"from nan to nan"):
         binarize(torch.tensor([0.0, math.nan]))
+
+
+def test_extreme_scales_leave_value_and_gradient_finite() -> None:
+    parameters = torch.tensor([0.0, 0.5, 50.0]).view(1, 3, 1, 1).requires_grad_()
+    log_prob = discretized_mixture_log_prob(parameters, torch.full((1, 1, 1, 1), 0.2))
+    log_prob.sum().backward()
+    assert log_prob.isfinite().all()
+    assert parameters.grad is not None
+    assert parameters.grad.isfinite().all()
