@@ -385,7 +385,7 @@ def test_draws_have_the_probabilities_that_log_prob_states() -> None:
     shares = which.bincount(minlength=16) / len(drawn)
     errors = (shares - expected) / (expected * (1 - expected) / len(drawn)).sqrt()
     assert errors.abs().max() < 5
-    assert expected.max() > 2 / 16
+    assert expected.max() > 2 * expected.min(), "far from uniform"
 
 
 def test_bound_is_one_term_of_the_sum_over_all_grids() -> None:
