@@ -328,7 +328,7 @@ def test_each_player_moves_only_its_own_weights(moving_average: bool) -> None:
         parameters = list(players[mine].module.parameters())
         optimizer = torch.optim.Adam(parameters, lr=0.01)
         result = players[mine].loss(x)
-        loss = result["loss"] if isinstance(result, dict) else result
+        loss = result if isinstance(result, Tensor) else result["loss"]
         loss.backward()
         assert all(p.grad is None for p in players[other].module.parameters())
         assert all(p.grad is not None for p in parameters)
