@@ -25,6 +25,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
 REPOSITORY = "github/images-from-noise/images-from-noise/blob/main"
+CHAPTERS = [
+    "start/quickstart",
+    "start/data",
+    *(f"vae/{name}" for name in ("elbo", "vae", "beta_vae", "iwae", "vq_vae")),
+    "gan/dcgan",
+    "rnn/rows",
+]
 PATIENCE = 120_000  # milliseconds; a busy machine is no fault of the site
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -201,10 +208,9 @@ def is_hash(alt: str) -> bool:
 
 
 def test_the_chapters_are_there(pages: list[str]) -> None:
-    chapters = ["start/quickstart", "start/data", "vae/vae", "gan/dcgan", "rnn/rows"]
     reference = ["notation", "glossary", "api", "model_cards", "times", "bibliography"]
-    wanted = {f"book/{name}.html" for name in ["index", *chapters]}
-    wanted |= {f"book/reference/{name}.html" for name in reference}
+    wanted = {f"book/{name}.html" for name in ["index", "vae/index", *CHAPTERS]}
+    wanted |= {f"book/reference/{name}.html" for name in ["field_guide", *reference]}
     assert wanted <= set(pages), f"missing: {sorted(wanted - set(pages))}"
 
 
@@ -279,7 +285,9 @@ def test_the_front_door_leads_to_the_landing_page(
     page.close()
 
 
-@pytest.mark.parametrize("name", ["book/gan/dcgan.html", "book/reference/notation.html"])
+@pytest.mark.parametrize(
+    "name", ["book/gan/dcgan.html", "book/vae/index.html", "book/reference/notation.html"]
+)
 def test_dark_mode_has_contrast(browser: Browser, address: str, name: str) -> None:
     context = browser.new_context(color_scheme="dark", viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -370,9 +378,30 @@ def test_no_page_names_a_foreign_resource(pages: list[str]) -> None:
     assert not foreign
 
 
-@pytest.mark.parametrize(
-    "chapter", ["start/quickstart", "start/data", "vae/vae", "gan/dcgan", "rnn/rows"]
-)
+def test_chapters_are_numbered_one_after_the_other() -> None:
+    """The opening page of a part has no number, and does not break the count."""
+    links = soup(SITE / "book/index.html").select("nav.bd-links .toctree-l1 > a")
+    titles = [link.get_text(" ", strip=True) for link in links]
+    numbers = [int(match[1]) for match in map(re.compile(r"(\d+)\. ").match, titles) if match]
+    assert numbers == list(range(1, len(CHAPTERS) + 1))
+    assert "Variational autoencoders" in titles
+
+
+def test_the_map_of_a_part_leads_to_its_chapters() -> None:
+    page = soup(SITE / "book/vae/index.html")
+    drawing = page.find("svg", class_="chapter-map")
+    assert isinstance(drawing, Tag)
+    targets = {str(link["href"]).removesuffix(".html") for link in drawing.find_all("a")}
+    assert targets == {name.split("/")[1] for name in CHAPTERS if name.startswith("vae/")}
+    assert all(name in str(drawing["aria-label"]) for name in ("A tighter bound", "Discrete codes"))
+
+
+@pytest.mark.parametrize("name", ["vae/index", *CHAPTERS])
+def test_pages_lead_on_to_the_next(name: str) -> None:
+    assert soup(SITE / f"book/{name}.html").find("a", class_="right-next")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
 def test_chapters_have_their_buttons(chapter: str) -> None:
     links = {str(a["href"]) for a in soup(SITE / f"book/{chapter}.html").find_all("a", href=True)}
     notebook = f"book/{chapter}.ipynb"
