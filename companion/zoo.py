@@ -106,7 +106,7 @@ RECIPES: dict[str, Recipe] = {
             "clip_norm": 200.0,
         },
         intended_use="teaching: discrete codes, a prior over them, samples and completions",
-        limits="its bound is looser than that of the VAE; garments at 28x28 only",
+        limits="pieces of a garment can fail to fit together, for the codes know little of far ones; 28x28 only",
     ),
     "dcgan": Recipe(
         constructor="companion.models.dcgan:DCGAN",
