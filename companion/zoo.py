@@ -78,7 +78,7 @@ RECIPES: dict[str, Recipe] = {
             "clip_norm": 200.0,
         },
         intended_use="teaching: a short code, latent axes, rate against distortion",
-        limits="pays for a short code with blur; its axes mean nothing in particular; 28x28 only",
+        limits="blurred, and samples favor some classes; its axes mean nothing in particular; 28x28 only",
     ),
     "iwae": Recipe(
         constructor="companion.models.iwae:IWAE",
