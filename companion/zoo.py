@@ -78,7 +78,7 @@ RECIPES: dict[str, Recipe] = {
             "clip_norm": 200.0,
         },
         intended_use="teaching: a short code, latent axes, rate against distortion",
-        limits="blurred, and samples favor some classes; its axes mean nothing in particular; 28x28 only",
+        limits="blurred; samples favor some classes; its axes have no meaning of their own; 28x28",
     ),
     "iwae": Recipe(
         constructor="companion.models.iwae:IWAE",
@@ -106,7 +106,7 @@ RECIPES: dict[str, Recipe] = {
             "clip_norm": 200.0,
         },
         intended_use="teaching: discrete codes, a prior over them, samples and completions",
-        limits="pieces of a garment can fail to fit together, for the codes know little of far ones; 28x28 only",
+        limits="parts of a garment may not fit each other; knows ten kinds of garments at 28x28 only",
     ),
     "dcgan": Recipe(
         constructor="companion.models.dcgan:DCGAN",
