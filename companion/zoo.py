@@ -106,7 +106,7 @@ RECIPES: dict[str, Recipe] = {
             "clip_norm": 200.0,
         },
         intended_use="teaching: discrete codes, a prior over them, samples and completions",
-        limits="parts of a garment may not fit each other; knows ten kinds of garments at 28x28 only",
+        limits="parts of a garment may not fit each other; ten kinds of garments at 28x28 only",
     ),
     "dcgan": Recipe(
         constructor="companion.models.dcgan:DCGAN",

@@ -88,7 +88,7 @@ def measure(name: str, **setting: Any) -> dict[str, Any]:
 
 
 def train(model: nn.Module, images: Tensor, **options: Any) -> None:
-    """:func:`companion.training.train` without a bar, for `measure`: a run that was stopped is no result.
+    """:func:`companion.training.train` without a bar; a run that was stopped is no result.
 
     Raises:
         KeyboardInterrupt: if Ctrl-C stopped the training.
