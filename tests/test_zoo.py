@@ -1,6 +1,7 @@
 """The zoo: weights that are whole, cards that tell the truth, recipes that reproduce both."""
 
 import json
+import os
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,7 @@ from companion.metrics import evaluation
 from companion.models.classifier import Classifier
 from companion.training import CheckpointError
 
-GENERATIVE = ("dcgan", "row_rnn", "vae")
+GENERATIVE = ("beta_vae", "dcgan", "iwae", "row_rnn", "vae", "vq_vae")
 
 
 @pytest.fixture(scope="module")
@@ -200,10 +201,10 @@ def test_add_on_a_full_disk_keeps_the_zoo(
     monkeypatch.setattr(evaluation, "evaluate", lambda model, images=None, progress=False: {})
     before = zoo.add(run[0])
 
-    def full(path: Path, data: bytes) -> int:
+    def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CheckpointError, match=r"No space left on device; .* untouched; free some"):
         zoo.add(run[0])
     assert zoo.card("classifier") == before

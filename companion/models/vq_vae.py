@@ -165,7 +165,8 @@ class CodePrior(nn.Module):
     .. math:: \log p(c) = \sum_{t=1}^{hw} \log p(c_t \mid c_{<t})
 
     The places are taken row by row. At each the network reads the code to the left and the one
-    above, and which place it is; its state remembers the rest.
+    above, and which place it is; its state remembers what it has read. (The last code of a row
+    has no right neighbor, so it is first read by the place below.)
 
     Args:
         codebook_size: how many codes there are.
