@@ -2,7 +2,8 @@
 
 An experiment is a module of this folder with a list ``SETTINGS`` and a function
 ``measure(**setting)`` that trains a model with that setting and returns what it measured on the
-official test set. The results lie beside the module as JSON, with command, machine and time.
+official test set, or on the data that its ``DATA`` names. The results lie beside the module as
+JSON, with command, machine and time.
 
     >>> from companion import experiments
     >>> stored = experiments.load("rate_distortion")
@@ -10,7 +11,9 @@ official test set. The results lie beside the module as JSON, with command, mach
     >>> experiments.measure("rate_distortion", beta=1.0) # one setting anew, some minutes
 """
 
+import base64
 import importlib
+import io
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -22,12 +25,14 @@ import torch
 from torch import Tensor, nn
 
 from companion import training
+from companion.data import check_images, to_float, to_uint8
 from companion.progress import progress_bar
 from companion.training.checkpoint import write_file
 from companion.zoo import machine
 
 FOLDER = Path(__file__).parent
 NAMES = ("codebook_use", "importance_samples", "rate_distortion")
+DATA = "Fashion-MNIST, all 60,000 training images, measured on the 10,000 test images"
 
 
 @dataclass
@@ -117,7 +122,7 @@ def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> 
     result = Result(
         name=name,
         command=f"companion experiment {name}",
-        data="Fashion-MNIST, all 60,000 training images, measured on the 10,000 test images",
+        data=getattr(module, "DATA", DATA),
         machine=machine(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
         points=_read(path).points if path.exists() else [],
     )
@@ -131,6 +136,54 @@ def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> 
         result.points.sort(key=lambda point: module.SETTINGS.index(point["setting"]))
         write_file(path, (json.dumps(asdict(result), indent=1) + "\n").encode())
     return result
+
+
+def encode_sheet(images: Tensor) -> str:
+    """Some gray images as one text, to be stored among the figures of an experiment.
+
+    Args:
+        images: floats in [0, 1] of shape ``(N, 1, H, H)``; 20 or so, not thousands.
+
+    Returns:
+        A PNG of the images one below the other, in base64; :func:`decode_sheet` gives them back.
+
+    Raises:
+        TypeError, ValueError: if the images are not floats in [0, 1], not gray, or not square.
+    """
+    from PIL import Image
+
+    check_images(images)
+    _, channels, height, width = images.shape
+    if channels != 1 or height != width:
+        raise ValueError(
+            f"a sheet holds square gray images (N, 1, H, H), got {tuple(images.shape)}; "
+            "use images.mean(1, keepdim=True) on color ones, or crop them"
+        )
+    file = io.BytesIO()
+    Image.fromarray(to_uint8(images).cpu().view(-1, width).numpy()).save(
+        file, format="PNG", optimize=True
+    )
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def decode_sheet(text: str) -> Tensor:
+    """The images ``(N, 1, H, H)`` of :func:`encode_sheet`, rounded to the 256 gray levels.
+
+    Raises:
+        ValueError: if the text is no such sheet.
+    """
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as image:
+            pixels = torch.from_numpy(np.array(image))
+        return to_float(pixels).view(-1, 1, pixels.shape[1], pixels.shape[1])
+    except (ValueError, TypeError, IndexError, RuntimeError, UnidentifiedImageError) as error:
+        raise ValueError(
+            f"this is no stored sheet ({error}); take it from the figures of an experiment, as in "
+            'experiments.load("gan_losses").figures("sheet")[0]'
+        ) from None
 
 
 def _module(name: str) -> ModuleType:

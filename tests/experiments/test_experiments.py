@@ -151,3 +151,28 @@ def test_the_stored_files_fit_their_modules(name: str) -> None:
     for point in result.points:
         numbers = torch.tensor([v for v in point["figures"].values() if isinstance(v, float)])
         assert numbers.isfinite().all()
+
+
+def test_a_sheet_survives_as_text() -> None:
+    images = torch.randint(256, (20, 1, 28, 28)).float() / 255
+    text = experiments.encode_sheet(images)
+    assert json.loads(json.dumps(text)) == text
+    assert torch.equal(experiments.decode_sheet(text), images)
+    assert experiments.decode_sheet(experiments.encode_sheet(images[:1])).shape == (1, 1, 28, 28)
+
+
+def test_what_is_no_sheet_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"square gray images .*got \(2, 3, 28, 28\)"):
+        experiments.encode_sheet(torch.rand(2, 3, 28, 28))
+    with pytest.raises(ValueError, match=r"got \(2, 1, 28, 32\)"):
+        experiments.encode_sheet(torch.rand(2, 1, 28, 32))
+    with pytest.raises(TypeError, match="must be floats"):
+        experiments.encode_sheet(torch.zeros(2, 1, 28, 28, dtype=torch.uint8))
+    for text in ("", "no base64!", "aGVsbG8="):
+        with pytest.raises(ValueError, match="this is no stored sheet"):
+            experiments.decode_sheet(text)
+
+
+def test_an_experiment_names_its_data(calls: list) -> None:
+    experiments._module("tiny").DATA = "points in the plane"
+    assert experiments.run("tiny", progress=False).data == "points in the plane"
