@@ -3,9 +3,10 @@
 from companion.models.beta_vae import BetaVAE
 from companion.models.classifier import Classifier
 from companion.models.dcgan import DCGAN
+from companion.models.infogan import InfoGAN
 from companion.models.iwae import IWAE
 from companion.models.row_rnn import RowRNN
 from companion.models.vae import VAE
 from companion.models.vq_vae import VQVAE
 
-__all__ = ["DCGAN", "IWAE", "VAE", "VQVAE", "BetaVAE", "Classifier", "RowRNN"]
+__all__ = ["DCGAN", "IWAE", "VAE", "VQVAE", "BetaVAE", "Classifier", "InfoGAN", "RowRNN"]
