@@ -14,7 +14,7 @@ import typer
 
 # As in `zoo.RECIPES` and `experiments.NAMES`, whose import would bring torch along.
 RECIPES = ("vae", "beta_vae", "iwae", "vq_vae", "dcgan", "row_rnn", "classifier")
-EXPERIMENTS = ("rate_distortion", "importance_samples", "codebook_use")
+EXPERIMENTS = ("rate_distortion", "importance_samples", "codebook_use", "dcgan_ingredients")
 
 app = typer.Typer(
     help="Train, sample and measure the models of the book *Images from Noise*.",
