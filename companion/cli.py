@@ -13,8 +13,14 @@ from typing import Annotated, Any
 import typer
 
 # As in `zoo.RECIPES` and `experiments.NAMES`, whose import would bring torch along.
-RECIPES = ("vae", "beta_vae", "iwae", "vq_vae", "dcgan", "row_rnn", "classifier")
-EXPERIMENTS = ("rate_distortion", "importance_samples", "codebook_use", "dcgan_ingredients")
+RECIPES = ("vae", "beta_vae", "iwae", "vq_vae", "dcgan", "infogan", "row_rnn", "classifier")
+EXPERIMENTS = (
+    "rate_distortion",
+    "importance_samples",
+    "codebook_use",
+    "dcgan_ingredients",
+    "infogan_codes",
+)
 
 app = typer.Typer(
     help="Train, sample and measure the models of the book *Images from Noise*.",

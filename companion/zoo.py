@@ -120,6 +120,18 @@ RECIPES: dict[str, Recipe] = {
         intended_use="teaching: sharp samples, interpolation, adversarial training",
         limits="gives no likelihood; rare garments are under-represented; 28x28 only",
     ),
+    "infogan": Recipe(
+        constructor="companion.models.infogan:InfoGAN",
+        arguments={"noise_dim": 62, "categories": 10, "continuous": 2, "width": 32},
+        training={
+            "epochs": 12,
+            "batch_size": 64,
+            "seed": 0,
+            "ema_decay": 0.999,
+        },
+        intended_use="teaching: pictures by category and by continuous codes found without labels",
+        limits="its categories are not the ten classes, though many come near one; 28x28 only",
+    ),
     "row_rnn": Recipe(
         constructor="companion.models.row_rnn:RowRNN",
         arguments={"cell": "lstm", "hidden_size": 192, "features": 24, "components": 5},

@@ -15,7 +15,7 @@ from companion.metrics import evaluation
 from companion.models.classifier import Classifier
 from companion.training import CheckpointError
 
-GENERATIVE = ("beta_vae", "dcgan", "iwae", "row_rnn", "vae", "vq_vae")
+GENERATIVE = ("beta_vae", "dcgan", "infogan", "iwae", "row_rnn", "vae", "vq_vae")
 
 
 @pytest.fixture(scope="module")

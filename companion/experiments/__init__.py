@@ -31,7 +31,13 @@ from companion.training.checkpoint import write_file
 from companion.zoo import machine
 
 FOLDER = Path(__file__).parent
-NAMES = ("codebook_use", "dcgan_ingredients", "importance_samples", "rate_distortion")
+NAMES = (
+    "codebook_use",
+    "dcgan_ingredients",
+    "importance_samples",
+    "infogan_codes",
+    "rate_distortion",
+)
 DATA = "Fashion-MNIST, all 60,000 training images, measured on the 10,000 test images"
 
 
