@@ -1,12 +1,19 @@
-"""Images seen by the zoo's classifier: features for distances, classes for counting."""
+"""Images seen by a network: features for distances, classes for counting.
 
+The network is the zoo's classifier; the Inception network of published figures can be chosen
+where its package and weights are at hand.
+"""
+
+import hashlib
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion.data import check_images
+from companion.data import check_images, to_uint8
 from companion.models.classifier import Classifier
 
 
@@ -56,3 +63,85 @@ def class_shares(images: Tensor, batch_size: int = 500) -> Tensor:
     Args and errors as for `image_features`. Returns (10,) float32, which sums to 1.
     """
     return shares_of_features(image_features(images, batch_size))
+
+
+# The weights of 2015 that published figures use, converted to PyTorch by torch-fidelity's author.
+INCEPTION_DIGEST = "6726825d"  # the first digits of the file's SHA-256
+INCEPTION_WEIGHTS = f"weights-inception-2015-12-05-{INCEPTION_DIGEST}.pth"
+INCEPTION_SOURCE = "https://github.com/toshas/torch-fidelity/releases/tag/v0.2.0"
+
+
+def inception_features(
+    images: Tensor, weights: str | Path | None = None, batch_size: int = 50
+) -> Tensor:
+    """The 2048 features of each image in the Inception network, as torchmetrics computes them.
+
+    Published Fréchet inception distances (FID) are those of these features. The network was made
+    for color photographs of 299x299 pixels: images of any size are enlarged to that, and gray
+    is repeated in three channels, so for 28x28 pixels it sees mostly the resizer. Compare a
+    figure only with those of the same data split, number of images and resizer, which here is
+    torchmetrics' default, bilinear with antialiasing.
+
+    Nothing is downloaded. The packages torchmetrics and torch-fidelity must be installed, and the
+    weights, 95 MB, lie where torch keeps downloads or in the file named.
+
+    Args:
+        images: floats in [0, 1], ``(N, 1, H, W)`` or ``(N, 3, H, W)``, seen as the 8-bit values
+            that they stand for.
+        weights: the file of the weights; ``weights-inception-2015-12-05-6726825d.pth`` in the
+            folder ``checkpoints`` of :func:`torch.hub.get_dir` if not given.
+        batch_size: images in one pass.
+
+    Returns:
+        (N, 2048) float32, on the images' device, without gradient.
+
+    Raises:
+        TypeError, ValueError: images of another type, range or shape.
+        ModuleNotFoundError: torchmetrics or torch-fidelity is not installed.
+        FileNotFoundError: the weights are not there.
+        RuntimeError: the file holds something else.
+
+    Source: Szegedy et al. (2016), the network; Heusel et al. (2017), its use.
+    """
+    check_images(images)
+    if images.shape[1] not in (1, 3):
+        raise ValueError(
+            f"images must have 1 or 3 channels, got {images.shape[1]}; "
+            "show the network gray or color images"
+        )
+    if weights is None:
+        weights = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_WEIGHTS
+    network = _inception(str(weights), str(images.device))
+    with torch.no_grad():
+        levels = to_uint8(images).expand(-1, 3, -1, -1)
+        return torch.cat([network(batch) for batch in levels.split(batch_size)])
+
+
+@cache
+def _inception(weights: str, device: str) -> Any:
+    try:
+        # torchmetrics needs torch-fidelity, and says so only when the network is built.
+        import torch_fidelity  # type: ignore[import-untyped]  # noqa: F401
+        from torchmetrics.image.fid import NoTrainInceptionV3
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            f"inception_features needs torchmetrics and torch-fidelity, but {error.name} is not "
+            "installed; use `pip install torchmetrics torch-fidelity`, or image_features(images)"
+        ) from error
+    path = Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"the Inception weights were expected in {path}, where there is no such file; download "
+            f"{INCEPTION_WEIGHTS} from {INCEPTION_SOURCE} to that place, or name the file by "
+            "inception_features(images, weights=...)"
+        )
+    found = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    if found != INCEPTION_DIGEST:
+        raise RuntimeError(
+            f"{path} is damaged or another file: its SHA-256 begins with {found}, expected "
+            f"{INCEPTION_DIGEST}; download it again from {INCEPTION_SOURCE}"
+        )
+    # Refuses all but tensors, which the constructor below would not.
+    torch.load(path, map_location="cpu", weights_only=True)
+    network = NoTrainInceptionV3("inception-v3-compat", ["2048"], weights)
+    return network.to(device)

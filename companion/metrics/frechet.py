@@ -24,6 +24,36 @@ def trace_sqrt_product(a: Tensor, b: Tensor) -> Tensor:
     return torch.linalg.eigvalsh(root @ b @ root).clamp(min=0).sqrt().sum()
 
 
+def check_features(**sets: Tensor) -> None:
+    """Refuse anything but two finite sets of features (N, D) and (M, D), named as given.
+
+    Raises:
+        TypeError: features that are not tensors.
+        ValueError: features of other shapes, empty, or not finite.
+    """
+    for name, features in sets.items():
+        if not isinstance(features, Tensor):
+            raise TypeError(
+                f"{name} must be a tensor of shape (N, D), got {type(features).__name__}; "
+                "use image_features(images)"
+            )
+        if features.ndim != 2 or features.numel() == 0:
+            raise ValueError(
+                f"{name} must have shape (N, D), got {tuple(features.shape)}; "
+                "use image_features(images)"
+            )
+        if not torch.isfinite(features).all():
+            raise ValueError(
+                f"{name} must be finite, got NaN or infinity; check the images it came from"
+            )
+    dims = [features.shape[1] for features in sets.values()]
+    if len(set(dims)) > 1:
+        raise ValueError(
+            f"both sets need the same number of dimensions, got {dims[0]} and {dims[1]}; "
+            "compute them with the same feature network"
+        )
+
+
 def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
     r"""Squared Fréchet distance of two Gaussians fitted to two sets of features.
 
@@ -47,26 +77,13 @@ def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
 
     Source: Heusel et al. 2017, equation 6; Dowson and Landau 1982 for the formula.
     """
+    check_features(features_a=features_a, features_b=features_b)
     for name, features in (("features_a", features_a), ("features_b", features_b)):
-        if not isinstance(features, Tensor):
-            raise TypeError(
-                f"{name} must be a tensor of shape (N, D), got {type(features).__name__}; "
-                "use image_features(images)"
-            )
-        if features.ndim != 2:
-            raise ValueError(
-                f"{name} must have shape (N, D), got {tuple(features.shape)}; "
-                "use image_features(images)"
-            )
         n, dims = features.shape
         if n <= dims:
             raise ValueError(
                 f"{name} has {n} samples of {dims} dimensions, but a covariance of full rank needs "
                 f"more samples than dimensions; give at least {10 * dims} samples"
-            )
-        if not torch.isfinite(features).all():
-            raise ValueError(
-                f"{name} must be finite, got NaN or infinity; check the images it came from"
             )
         if n < 10 * dims:
             warnings.warn(
@@ -74,11 +91,6 @@ def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
                 f"biased upward; give at least {10 * dims}, better 10,000",
                 stacklevel=2,
             )
-    if features_a.shape[1] != features_b.shape[1]:
-        raise ValueError(
-            f"both sets need the same number of dimensions, got {features_a.shape[1]} and "
-            f"{features_b.shape[1]}; compute them with the same feature network"
-        )
     mu_a, cov_a = mean_and_covariance(features_a)
     mu_b, cov_b = mean_and_covariance(features_b.to(features_a.device))
     spread = cov_a.trace() + cov_b.trace() - 2 * trace_sqrt_product(cov_a, cov_b)

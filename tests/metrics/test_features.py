@@ -1,11 +1,27 @@
 """Images in the zoo classifier's eyes: features, class shares, the floor."""
 
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
+from torch_fidelity import feature_extractor_inceptionv3
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 from companion.data import fashion_mnist, to_float
-from companion.metrics import class_shares, frechet_distance, image_features
+from companion.metrics import (
+    class_shares,
+    frechet_distance,
+    image_features,
+    inception_features,
+)
+from companion.metrics import (
+    features as features_module,
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +74,78 @@ def test_noise_blur_and_collapse_are_far_away(images: torch.Tensor, features: to
     assert distances[0] < distances[1] < distances[2]
     collapsed = images[3::10].repeat(10, 1, 1, 1)  # nothing but dresses
     assert frechet_distance(image_features(collapsed), features) > 10
+
+
+# ---- Inception ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real weights cannot be shipped: the network with random ones stands in for it."""
+    module = feature_extractor_inceptionv3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "load_state_dict_from_url", lambda *_, **__: {})
+        patch.setattr(nn.Module, "load_state_dict", lambda *_, **__: None)
+        network = module.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
+    path = tmp_path_factory.mktemp("inception") / features_module.INCEPTION_WEIGHTS
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def digest(random_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    found = hashlib.sha256(random_weights.read_bytes()).hexdigest()[:8]
+    monkeypatch.setattr(features_module, "INCEPTION_DIGEST", found)
+    yield
+    features_module._inception.cache_clear()
+
+
+@pytest.mark.usefixtures("digest")
+def test_inception_features_are_those_of_torchmetrics(
+    images: torch.Tensor, random_weights: Path
+) -> None:
+    ours = inception_features(images[:4], random_weights, batch_size=3)
+    assert ours.shape == (4, 2048)
+    assert ours.dtype == torch.float32
+    assert not ours.requires_grad
+    theirs = FrechetInceptionDistance(2048, feature_extractor_weights_path=str(random_weights))
+    levels = fashion_mnist("test").images[:4].expand(-1, 3, -1, -1)
+    torch.testing.assert_close(ours, theirs.inception(levels))
+    color = torch.rand(2, 3, 20, 40, generator=torch.Generator().manual_seed(0))
+    assert inception_features(color, random_weights).shape == (2, 2048)
+
+
+@pytest.mark.usefixtures("digest")
+def test_inception_weights_are_looked_for_where_torch_keeps_downloads(
+    images: torch.Tensor, random_weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(FileNotFoundError) as error:
+        inception_features(images[:1])
+    sentence = str(error.value)
+    assert str(tmp_path / "checkpoints" / random_weights.name) in sentence
+    assert "download weights-inception-2015-12-05-6726825d.pth from https://" in sentence
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / random_weights.name).symlink_to(random_weights)
+    assert inception_features(images[:1]).shape == (1, 2048)
+
+
+def test_other_inception_weights_are_refused(images: torch.Tensor, random_weights: Path) -> None:
+    with pytest.raises(RuntimeError, match="SHA-256 begins with .*, expected 6726825d; download"):
+        inception_features(images[:1], random_weights)
+
+
+@pytest.mark.parametrize("missing", ["torchmetrics.image.fid", "torch_fidelity"])
+def test_inception_says_what_to_install(
+    missing: str, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ModuleNotFoundError, match="pip install torchmetrics torch-fidelity"):
+        inception_features(images[:1])
+
+
+def test_inception_takes_gray_or_color_images_in_range(images: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
+        inception_features(torch.rand(1, 2, 8, 8))
+    with pytest.raises(ValueError, match="floats in .0, 1., got values"):
+        inception_features(255 * images[:1])

@@ -1,4 +1,4 @@
-"""The Fréchet distance against closed forms, SciPy's matrix square root and its own symmetries."""
+"""The Fréchet distance against closed forms, SciPy, torchmetrics and its own symmetries."""
 
 import math
 
@@ -7,9 +7,11 @@ import scipy.linalg  # type: ignore[import-untyped]
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
 
-from companion.metrics import frechet_distance
+from companion.data import fashion_mnist, to_float
+from companion.metrics import frechet_distance, image_features
 
 
 def with_moments(mean: Tensor, covariance: Tensor, n: int = 1000, seed: int = 0) -> Tensor:
@@ -72,6 +74,32 @@ def test_symmetries(seed: int, dims: int, offset: float) -> None:
     assert frechet_distance(a @ rotation.float(), b @ rotation.float()) == pytest.approx(
         distance, rel=1e-4, abs=1e-6
     )
+
+
+@pytest.mark.parametrize("dims", [1, 16, 64])
+def test_against_torchmetrics_on_the_same_features(dims: int) -> None:
+    rng = torch.Generator().manual_seed(dims)
+    mix = torch.randn(dims, dims, generator=rng)
+    a = torch.randn(2000, dims, generator=rng) @ mix + 1
+    b = (torch.randn(1500, dims, generator=rng).relu() + 0.2) @ mix
+    network = nn.Identity()
+    network.num_features = dims
+    theirs = FrechetInceptionDistance(feature=network)
+    for features, real in ((a, True), (b, False)):
+        for batch in features.double().split(500):
+            theirs.update(batch, real=real)
+    assert frechet_distance(a, b) == pytest.approx(theirs.compute().item(), rel=1e-4, abs=1e-4)
+
+
+def test_against_torchmetrics_on_features_of_images() -> None:
+    real = image_features(to_float(fashion_mnist("test").images))
+    fake = image_features(to_float(fashion_mnist("train").images[:2000]))
+    network = nn.Identity()
+    network.num_features = real.shape[1]
+    theirs = FrechetInceptionDistance(feature=network)
+    theirs.update(real.double(), real=True)
+    theirs.update(fake.double(), real=False)
+    assert frechet_distance(real, fake) == pytest.approx(theirs.compute().item(), abs=1e-4)
 
 
 def test_features_that_never_vary_do_no_harm() -> None:
