@@ -122,9 +122,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "infogan": Recipe(
         constructor="companion.models.infogan:InfoGAN",
-        arguments={"noise_dim": 62, "categories": 10, "continuous": 2, "width": 32},
+        arguments={"noise_dim": 62, "categories": 10, "continuous": 2, "width": 16},
         training={
-            "epochs": 12,
+            "epochs": 20,
             "batch_size": 64,
             "seed": 0,
             "ema_decay": 0.999,
