@@ -6,6 +6,7 @@ A data set is one ``uint8`` tensor; a batch of it becomes floats in [0, 1] where
 from companion.data.batching import batches, batches_per_epoch
 from companion.data.fashion import CLASS_NAMES, LabeledImages, fashion_mnist
 from companion.data.images import check_images, check_labels, to_float, to_uint8
+from companion.data.points import ring_centers, ring_of_gaussians
 
 __all__ = [
     "CLASS_NAMES",
@@ -15,6 +16,8 @@ __all__ = [
     "check_images",
     "check_labels",
     "fashion_mnist",
+    "ring_centers",
+    "ring_of_gaussians",
     "to_float",
     "to_uint8",
 ]

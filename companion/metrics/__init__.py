@@ -13,6 +13,7 @@ from companion.metrics.divergences import (
 )
 from companion.metrics.features import class_shares, image_features, inception_features
 from companion.metrics.frechet import frechet_distance
+from companion.metrics.modes import modes_covered, share_near_modes
 from companion.metrics.neighbors import PRDC, Neighbors, nearest_neighbors, prdc
 
 __all__ = [
@@ -29,9 +30,11 @@ __all__ = [
     "inception_features",
     "js_divergence",
     "kl_divergence",
+    "modes_covered",
     "nearest_neighbors",
     "png_bits_per_dimension",
     "prdc",
+    "share_near_modes",
     "wasserstein_distance",
     "webp_bits_per_dimension",
 ]

@@ -3,10 +3,27 @@
 from companion.models.beta_vae import BetaVAE
 from companion.models.classifier import Classifier
 from companion.models.dcgan import DCGAN
+from companion.models.gan import GAN
 from companion.models.infogan import InfoGAN
 from companion.models.iwae import IWAE
 from companion.models.row_rnn import RowRNN
 from companion.models.vae import VAE
 from companion.models.vq_vae import VQVAE
+from companion.models.wgan import LSGAN, R1GAN, WGAN, WGANGP, HingeGAN
 
-__all__ = ["DCGAN", "IWAE", "VAE", "VQVAE", "BetaVAE", "Classifier", "InfoGAN", "RowRNN"]
+__all__ = [
+    "DCGAN",
+    "GAN",
+    "IWAE",
+    "LSGAN",
+    "R1GAN",
+    "VAE",
+    "VQVAE",
+    "WGAN",
+    "WGANGP",
+    "BetaVAE",
+    "Classifier",
+    "HingeGAN",
+    "InfoGAN",
+    "RowRNN",
+]

@@ -16,40 +16,11 @@ non-saturating generator loss); Radford, Metz and Chintala (2016), the architect
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from companion.data import check_images
 from companion.layers import check_codes, check_image_shape, evaluating, standard_normal
+from companion.models.gan import discriminator_loss, generator_loss
 from companion.training.game import Player
-
-
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    r"""The discriminator's loss :math:`\mathbb{E}[\zeta(-D(x))] + \mathbb{E}[\zeta(D(G(z)))]`.
-
-    It is :math:`-\mathbb{E}[\log \sigma(D(x))] - \mathbb{E}[\log(1 - \sigma(D(G(z))))]` computed
-    from logits, and :math:`2 \log 2 = 1.386` nats for a discriminator that cannot tell.
-
-    Args:
-        real_logits: of real images, any shape.
-        fake_logits: of generated images, any shape.
-
-    Source: Goodfellow et al. (2014), algorithm 1.
-    """
-    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
-
-
-def generator_loss(fake_logits: Tensor) -> Tensor:
-    r"""The non-saturating loss :math:`\mathbb{E}[\zeta(-D(G(z)))]`, :math:`-\log\sigma(D(G(z)))`.
-
-    Its gradient is largest where the discriminator is sure of itself, which is where the
-    generator needs one; it is :math:`\log 2 = 0.693` nats for a discriminator that cannot tell.
-
-    Args:
-        fake_logits: of generated images, any shape.
-
-    Source: Goodfellow et al. (2014), section 3.
-    """
-    return F.softplus(-fake_logits).mean()
 
 
 class Generator(nn.Module):

@@ -1,4 +1,4 @@
-"""The DCGAN: losses against their definition, shapes, and whose weights each player moves."""
+"""The DCGAN: shapes, ranges, and whose weights each player moves; its losses are the GAN's."""
 
 import copy
 import math
@@ -11,62 +11,10 @@ from torch import Tensor, nn
 
 from companion import train
 from companion.models import DCGAN
-from companion.models.dcgan import discriminator_loss, generator_loss
 
 
 def images(n: int, *shape: int) -> Tensor:
     return torch.rand(n, *(shape or (1, 28, 28)), generator=torch.Generator().manual_seed(5))
-
-
-logits = st.lists(st.floats(-30, 30), min_size=1, max_size=6).map(
-    lambda values: torch.tensor(values, dtype=torch.float64)
-)
-
-
-@given(real=logits, fake=logits)
-def test_losses_are_log_probabilities_of_the_right_answer(real: Tensor, fake: Tensor) -> None:
-    """Fault G1: real wants -log sigma(D), fake -log(1 - sigma(D)), G wants -log sigma(D)."""
-    d_expected = -torch.sigmoid(real).log().mean() - torch.sigmoid(-fake).log().mean()
-    torch.testing.assert_close(discriminator_loss(real, fake), d_expected)
-    torch.testing.assert_close(generator_loss(fake), -torch.sigmoid(fake).log().mean())
-
-
-def test_losses_equal_binary_cross_entropy() -> None:
-    real, fake = torch.randn(50), torch.randn(50)
-    bce = nn.functional.binary_cross_entropy_with_logits
-    expected = bce(real, torch.ones(50)) + bce(fake, torch.zeros(50))
-    torch.testing.assert_close(discriminator_loss(real, fake), expected)
-    torch.testing.assert_close(generator_loss(fake), bce(fake, torch.ones(50)))
-
-
-def test_losses_of_a_discriminator_that_cannot_tell() -> None:
-    """Fault G4: the equilibrium is 2 log 2 and log 2, not zero."""
-    zeros = torch.zeros(8, dtype=torch.float64)
-    assert discriminator_loss(zeros, zeros).item() == pytest.approx(2 * math.log(2), abs=1e-15)
-    assert generator_loss(zeros).item() == pytest.approx(math.log(2), abs=1e-15)
-
-
-def test_losses_stay_finite_and_descend_the_right_way() -> None:
-    """Fault G11: the discriminator's loss falls with the real logit and grows with the fake one."""
-    far = torch.tensor([1e4])
-    assert discriminator_loss(far, -far).item() == 0
-    assert discriminator_loss(-far, far).item() == 2e4
-    real, fake = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
-    discriminator_loss(real, fake).backward()
-    assert real.grad is not None
-    assert fake.grad is not None
-    assert (real.grad.item(), fake.grad.item()) == (-0.5, 0.5)
-    surely_fake = torch.tensor([-20.0], requires_grad=True)
-    generator_loss(surely_fake).backward()
-    assert surely_fake.grad is not None
-    assert surely_fake.grad.item() == pytest.approx(-1)  # saturates not
-
-
-def test_loss_does_not_depend_on_the_batch_size() -> None:
-    one = torch.tensor([0.3])
-    assert discriminator_loss(one, one).item() == pytest.approx(
-        discriminator_loss(one.expand(64), one.expand(64)).item()
-    )
 
 
 @settings(max_examples=12)

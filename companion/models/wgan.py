@@ -1,0 +1,328 @@
+r"""Keeping the game fair: losses and penalties that let the discriminator help the generator.
+
+The networks are those of :mod:`companion.models.gan` throughout; each method changes the losses,
+or what keeps the discriminator :math:`D` from becoming too steep:
+
+- :class:`LSGAN` compares D with the labels 1 and 0 by least squares;
+- :class:`WGAN` takes D for a critic, whose mean difference estimates a distance, and clips its
+  weights; :class:`WGANGP` penalizes slopes other than 1 in place of the clipping;
+- :class:`HingeGAN` bounds the slope by spectral norm, and stops where D is sure;
+- :class:`R1GAN` is the GAN with a penalty on the slope of D at real images.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations
+
+from companion.models.gan import GAN, discriminator_loss
+
+Images = tuple[int, int, int]
+
+
+# --- losses ----------------------------------------------------------------------------------
+
+
+def least_squares_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    r""":math:`\tfrac12\mathbb{E}[(D(x) - 1)^2] + \tfrac12\mathbb{E}[D(G(z))^2]`: real 1, fake 0.
+
+    Args:
+        real_logits, fake_logits: outputs of the discriminator, any shape.
+
+    Source: Mao et al. (2017), eq. 9 (labels 0 and 1).
+    """
+    return 0.5 * (real_logits - 1).square().mean() + 0.5 * fake_logits.square().mean()
+
+
+def least_squares_generator_loss(fake_logits: Tensor) -> Tensor:
+    r""":math:`\tfrac12\mathbb{E}[(D(G(z)) - 1)^2]`.
+
+    Args:
+        fake_logits: outputs of the discriminator for generated images, any shape.
+
+    Source: Mao et al. (2017), eq. 9.
+    """
+    return 0.5 * (fake_logits - 1).square().mean()
+
+
+def critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    r""":math:`\mathbb{E}[D(G(z))] - \mathbb{E}[D(x)]`.
+
+    If D is the best of all functions whose slope is nowhere more than 1, this is minus the
+    Wasserstein-1 distance of the two distributions (Kantorovich and Rubinstein).
+
+    Args:
+        real_scores, fake_scores: outputs of the critic, any shape.
+
+    Source: Arjovsky, Chintala and Bottou (2017), eq. 2.
+    """
+    return fake_scores.mean() - real_scores.mean()
+
+
+def critic_generator_loss(fake_scores: Tensor) -> Tensor:
+    r""":math:`-\mathbb{E}[D(G(z))]`, the generator's loss of WGAN, WGAN-GP and the hinge game.
+
+    Args:
+        fake_scores: outputs of the critic for generated images, any shape.
+
+    Source: Arjovsky, Chintala and Bottou (2017), algorithm 1.
+    """
+    return -fake_scores.mean()
+
+
+def hinge_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    r""":math:`\mathbb{E}[\max(0, 1 - D(x))] + \mathbb{E}[\max(0, 1 + D(G(z)))]`.
+
+    Args:
+        real_logits, fake_logits: outputs of the discriminator, any shape.
+
+    Source: Lim and Ye (2017), *Geometric GAN*; Miyato et al. (2018), eq. 16.
+    """
+    return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+
+
+# --- penalties -------------------------------------------------------------------------------
+
+
+def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    r"""How far the critic's slope is from 1 between real and generated images.
+
+    .. math::
+
+        \mathbb{E}\left[(\lVert\nabla_{\hat x} D(\hat x)\rVert_2 - 1)^2\right],
+        \qquad \hat x = \epsilon x + (1 - \epsilon)\,G(z), \qquad \epsilon \sim U[0, 1]
+
+    Each image has its own :math:`\epsilon` and its own norm, over all its pixels: the penalty
+    does not depend on the size of the batch.
+
+    Args:
+        critic: images to scores ``(N,)``, each image judged by itself (no batch norm, which
+            would mix them).
+        real, fake: images of the same shape ``(N, C, H, W)``.
+
+    Returns:
+        A scalar, differentiable in the critic's parameters.
+
+    Source: Gulrajani et al. (2017), eq. 3 and algorithm 1.
+    """
+    epsilon = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+    norms = _slopes(critic, epsilon * real + (1 - epsilon) * fake).norm(dim=1)
+    return (norms - 1).square().mean()
+
+
+def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
+    r"""The squared slope of the discriminator at real images.
+
+    .. math:: \mathbb{E}_x\left[\lVert\nabla_x D(x)\rVert_2^2\right]
+
+    Args:
+        discriminator: images to logits ``(N,)``, each image judged by itself.
+        real: images of shape ``(N, C, H, W)``.
+
+    Returns:
+        A scalar, differentiable in the discriminator's parameters; the loss of Mescheder et al.
+        has it with the factor :math:`\gamma / 2`.
+
+    Source: Mescheder, Geiger and Nowozin (2018), eq. 9.
+    """
+    return _slopes(discriminator, real).square().sum(dim=1).mean()
+
+
+def _slopes(discriminator: nn.Module, images: Tensor) -> Tensor:
+    """The gradient of each image's logit with respect to its pixels: shape ``(N, C * H * W)``."""
+    images = images.detach().requires_grad_()
+    # Images do not meet inside the discriminator: the gradient of the sum holds that of each.
+    (gradients,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    return gradients.flatten(1)
+
+
+# --- models ----------------------------------------------------------------------------------
+
+
+class LSGAN(GAN):
+    """The least-squares GAN: a fake that D takes for real, but far from 1, is still pulled.
+
+    Args:
+        latent_dim, hidden_size, image_shape: as for :class:`companion.models.gan.GAN`.
+
+    Source: Mao et al. (2017), eq. 9; the step sizes are the GAN's.
+    """
+
+    def __init__(
+        self, latent_dim: int = 64, hidden_size: int = 64, image_shape: Images = (1, 28, 28)
+    ) -> None:
+        super().__init__(latent_dim, hidden_size, image_shape)
+
+    def discriminator_loss(self, images: Tensor) -> Tensor:
+        """The least-squares loss of real images and as many generated ones."""
+        return least_squares_discriminator_loss(*self.logits(*self.real_and_fake(images)))
+
+    def generator_loss(self, images: Tensor) -> Tensor:
+        """The least-squares loss of as many generated images."""
+        return least_squares_generator_loss(self.fake_logits(len(images)))
+
+
+class WGAN(GAN):
+    """The Wasserstein GAN: the discriminator is a critic, kept from steepness by clipped weights.
+
+    The critic moves on every batch, the generator on every fifth. Before each of its losses the
+    critic's weights are cut to [-clip, clip].
+
+    Args:
+        clip: the largest absolute value that a weight of the critic may have.
+        latent_dim, hidden_size, image_shape: as for :class:`companion.models.gan.GAN`.
+
+    Raises:
+        ValueError: if ``clip`` is not positive.
+
+    Source: Arjovsky, Chintala and Bottou (2017), algorithm 1. Its RMSProp with 5e-5 is Adam
+    without momentum, beta1 = 0.
+    """
+
+    learning_rate = 5e-5
+    betas = (0.0, 0.99)
+    discriminator_steps = 5  # and as many batches: the generator moves on every fifth
+
+    def __init__(
+        self,
+        clip: float = 0.01,
+        latent_dim: int = 64,
+        hidden_size: int = 64,
+        image_shape: Images = (1, 28, 28),
+    ) -> None:
+        super().__init__(latent_dim, hidden_size, image_shape)
+        self.clip = _positive("clip", clip)
+
+    def discriminator_loss(self, images: Tensor) -> Tensor:
+        """Clips the critic's weights; then minus its estimate of the distance, up to a scale."""
+        with torch.no_grad():
+            for weight in self.discriminator.parameters():
+                weight.clamp_(-self.clip, self.clip)
+        return critic_loss(*self.logits(*self.real_and_fake(images)))
+
+    def generator_loss(self, images: Tensor) -> Tensor:
+        """Minus the mean score of as many generated images."""
+        return critic_generator_loss(self.fake_logits(len(images)))
+
+
+class WGANGP(GAN):
+    """The Wasserstein GAN with a gradient penalty in place of the clipping.
+
+    Args:
+        penalty: the factor of :func:`gradient_penalty`.
+        latent_dim, hidden_size, image_shape: as for :class:`companion.models.gan.GAN`.
+
+    Raises:
+        ValueError: if ``penalty`` is not positive.
+
+    Source: Gulrajani et al. (2017), algorithm 1, with its defaults: penalty 10, five steps of
+    the critic for each of the generator, Adam with 1e-4 and betas (0, 0.9).
+    """
+
+    learning_rate = 1e-4
+    betas = (0.0, 0.9)
+    discriminator_steps = 5
+
+    def __init__(
+        self,
+        penalty: float = 10.0,
+        latent_dim: int = 64,
+        hidden_size: int = 64,
+        image_shape: Images = (1, 28, 28),
+    ) -> None:
+        super().__init__(latent_dim, hidden_size, image_shape)
+        self.penalty = _positive("penalty", penalty)
+
+    def discriminator_loss(self, images: Tensor) -> dict[str, Tensor]:
+        """The critic's loss plus the penalty.
+
+        Recorded beside it: ``distance``, the critic's estimate of the Wasserstein-1 distance of
+        images, and ``gradient penalty``, without its factor.
+        """
+        real, fake = self.real_and_fake(images)
+        difference = critic_loss(*self.logits(real, fake))
+        penalty = gradient_penalty(self.discriminator, real, fake)
+        return {
+            "loss": difference + self.penalty * penalty,
+            "distance": -difference,
+            "gradient penalty": penalty,
+        }
+
+    def generator_loss(self, images: Tensor) -> Tensor:
+        """Minus the mean score of as many generated images."""
+        return critic_generator_loss(self.fake_logits(len(images)))
+
+
+class HingeGAN(GAN):
+    r"""Hinge losses and a discriminator with spectral norm.
+
+    Each weight matrix W is used as :math:`W / \sigma(W)`, its largest singular value estimated by
+    one step of the power iteration per pass. No layer can then stretch a distance, and neither
+    can the whole: :math:`|D(x) - D(y)| \le \lVert x - y \rVert`.
+
+    Args:
+        latent_dim, hidden_size, image_shape: as for :class:`companion.models.gan.GAN`.
+
+    Source: Miyato et al. (2018), algorithm 1, eq. 16 and 17; five steps of the discriminator for
+    each of the generator and Adam with 2e-4 and betas (0, 0.9), as they have it for ImageNet.
+    """
+
+    betas = (0.0, 0.9)
+    discriminator_steps = 5
+
+    def __init__(
+        self, latent_dim: int = 64, hidden_size: int = 64, image_shape: Images = (1, 28, 28)
+    ) -> None:
+        super().__init__(latent_dim, hidden_size, image_shape)
+        for layer in self.discriminator.modules():
+            if isinstance(layer, nn.Linear):
+                parametrizations.spectral_norm(layer)
+
+    def discriminator_loss(self, images: Tensor) -> Tensor:
+        """The hinge loss of real images and as many generated ones."""
+        return hinge_discriminator_loss(*self.logits(*self.real_and_fake(images)))
+
+    def generator_loss(self, images: Tensor) -> Tensor:
+        """Minus the mean logit of as many generated images."""
+        return critic_generator_loss(self.fake_logits(len(images)))
+
+
+class R1GAN(GAN):
+    """The non-saturating GAN with a penalty on the discriminator's slope at real images.
+
+    Args:
+        gamma: the loss has ``gamma / 2`` times :func:`r1_penalty`.
+        latent_dim, hidden_size, image_shape: as for :class:`companion.models.gan.GAN`.
+
+    Raises:
+        ValueError: if ``gamma`` is not positive.
+
+    Source: Mescheder, Geiger and Nowozin (2018), eq. 9, with their RMSProp of 1e-4 as Adam
+    without momentum, beta1 = 0.
+    """
+
+    learning_rate = 1e-4
+    betas = (0.0, 0.99)
+
+    def __init__(
+        self,
+        gamma: float = 10.0,
+        latent_dim: int = 64,
+        hidden_size: int = 64,
+        image_shape: Images = (1, 28, 28),
+    ) -> None:
+        super().__init__(latent_dim, hidden_size, image_shape)
+        self.gamma = _positive("gamma", gamma)
+
+    def discriminator_loss(self, images: Tensor) -> dict[str, Tensor]:
+        """The GAN's loss plus half of gamma times the penalty, recorded as ``r1 penalty``."""
+        real, fake = self.real_and_fake(images)
+        penalty = r1_penalty(self.discriminator, real)
+        loss = discriminator_loss(*self.logits(real, fake)) + self.gamma / 2 * penalty
+        return {"loss": loss, "r1 penalty": penalty}
+
+
+def _positive(name: str, value: float) -> float:
+    if not value > 0:  # NaN is refused, too
+        raise ValueError(f"{name} must be positive, got {value}")
+    return value
