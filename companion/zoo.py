@@ -108,6 +108,20 @@ RECIPES: dict[str, Recipe] = {
         intended_use="teaching: discrete codes, a prior over them, samples and completions",
         limits="parts of a garment may not fit each other; ten kinds of garments at 28x28 only",
     ),
+    "gan": Recipe(
+        constructor="companion.models.gan:GAN",
+        arguments={"latent_dim": 64, "hidden_size": 256},
+        training={"epochs": 60, "batch_size": 64, "seed": 0, "ema_decay": 0.999},
+        intended_use="teaching: the first adversarial network, without convolutions",
+        limits="samples are grainy, and favor some classes; no likelihood; 28x28 only",
+    ),
+    "wgan_gp": Recipe(
+        constructor="companion.models.wgan:WGANGP",
+        arguments={"penalty": 10.0, "latent_dim": 64, "hidden_size": 256},
+        training={"epochs": 60, "batch_size": 64, "seed": 0, "ema_decay": 0.999},
+        intended_use="teaching: a critic whose loss is a distance, without convolutions",
+        limits="samples are grainy; gives no likelihood; 28x28 only",
+    ),
     "dcgan": Recipe(
         constructor="companion.models.dcgan:DCGAN",
         arguments={"latent_dim": 64, "width": 32},

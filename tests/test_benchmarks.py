@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks import throughput
-from companion.models import DCGAN, IWAE, VAE, VQVAE, BetaVAE
+from companion.models import DCGAN, GAN, IWAE, VAE, VQVAE, WGANGP, BetaVAE
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throughput, "BATCH_SIZE", 4)
+    monkeypatch.setattr(throughput, "SMALL_BATCH", 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
@@ -27,10 +28,12 @@ def test_one_tiny_round(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     stored = json.loads((tmp_path / "results.json").read_text())
     assert stored["rows"] == rows
     assert stored["machine"]["threads"] == 1
-    assert [row["bar"] for row in rows] == [0.95] * len(throughput.MODELS) + [2.0, 1.25]
+    bars = [0.95] * len(throughput.MODELS) + [2.0, 1.25]
+    assert [row["bar"] for row in rows] == bars + [0.95, 2.0] * len(throughput.MULTILAYER)
     assert all(row["ratio"] > 0 for row in rows)
     printed = capsys.readouterr().out
     assert "VAE: train / DataLoader loop" in printed
+    assert "WGANGP: train / DataLoader loop" in printed
     assert "no GPU" in printed
 
 
@@ -43,6 +46,7 @@ def test_one_tiny_round(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         lambda: VQVAE(codebook_size=8, code_dim=2, width=4, hidden_size=4),
         lambda: VQVAE(codebook_size=8, code_dim=2, width=4, hidden_size=4, moving_average=False),
         lambda: DCGAN(latent_dim=2, width=4),
+        lambda: GAN(latent_dim=2, hidden_size=16),
     ],
 )
 def test_the_loop_by_hand_trains_every_player(build: Callable[[], nn.Module]) -> None:
@@ -56,6 +60,37 @@ def test_the_loop_by_hand_trains_every_player(build: Callable[[], nn.Module]) ->
         assert parameter.requires_grad
     for name, buffer in model.named_buffers():  # steps of the warm-up, averages of the codebook
         assert not torch.equal(buffer, averages[name]), name
+
+
+def test_the_loop_by_hand_moves_a_player_as_often_as_it_asks() -> None:
+    model = WGANGP(latent_dim=2, hidden_size=16)
+    images = torch.randint(256, (16, 1, 28, 28)).byte()
+    moved = []
+    for batches in (images, images.repeat(2, 1, 1, 1)):  # four batches and eight
+        before = [p.detach().clone() for p in model.generator.parameters()]
+        throughput.by_hand(model, throughput.indexed(batches))()
+        after = list(model.generator.parameters())
+        moved.append(any(not torch.equal(a, b) for a, b in zip(after, before, strict=True)))
+    assert moved == [False, True]
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_the_usual_script_leaves_gradients_everywhere(freeze: bool) -> None:
+    """What `freeze` spares: the gradients of the discriminator's weights in the other's turn."""
+    model = GAN(latent_dim=2, hidden_size=16)
+    images = torch.randint(256, (4, 1, 28, 28)).byte()
+    gradients = []
+    backward = Tensor.backward
+
+    def note(loss: Tensor) -> None:
+        model.discriminator.zero_grad()
+        backward(loss)
+        gradients.append(any(p.grad is not None for p in model.discriminator.parameters()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tensor, "backward", note)
+        throughput.by_hand(model, throughput.indexed(images), freeze=freeze)()
+    assert gradients == [True, not freeze]
 
 
 def test_both_ways_to_load_see_the_same_pixels() -> None:
