@@ -138,7 +138,7 @@ RECIPES: dict[str, Recipe] = {
         constructor="companion.models.infogan:InfoGAN",
         arguments={"noise_dim": 62, "categories": 10, "continuous": 2, "width": 16},
         training={
-            "epochs": 20,
+            "epochs": 16,
             "batch_size": 64,
             "seed": 0,
             "ema_decay": 0.999,
