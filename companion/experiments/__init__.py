@@ -34,9 +34,11 @@ FOLDER = Path(__file__).parent
 NAMES = (
     "codebook_use",
     "dcgan_ingredients",
+    "gan_losses",
     "importance_samples",
     "infogan_codes",
     "rate_distortion",
+    "ring_modes",
 )
 DATA = "Fashion-MNIST, all 60,000 training images, measured on the 10,000 test images"
 
