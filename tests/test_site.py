@@ -28,8 +28,9 @@ REPOSITORY = "github/images-from-noise/images-from-noise/blob/main"
 CHAPTERS = [
     "start/quickstart",
     "start/data",
+    "start/distances",
     *(f"vae/{name}" for name in ("elbo", "vae", "beta_vae", "iwae", "vq_vae")),
-    "gan/dcgan",
+    *(f"gan/{name}" for name in ("minimax", "dcgan", "stability", "infogan", "evaluation")),
     "rnn/rows",
 ]
 PATIENCE = 120_000  # milliseconds; a busy machine is no fault of the site
