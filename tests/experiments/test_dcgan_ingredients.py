@@ -1,6 +1,7 @@
 """What each ingredient of the DCGAN is worth: the stored run, and one of its points anew."""
 
 import math
+import statistics
 
 import pytest
 import torch
@@ -34,6 +35,15 @@ def test_figures_are_possible(stored: experiments.Result) -> None:
         assert sum(figures["class_shares"]) == pytest.approx(1, abs=1e-5)
         assert experiments.decode_sheet(figures["sheet"]).shape == (12, 1, 28, 28)
         assert point["minutes"] > 0
+
+
+def test_what_batch_norm_and_momentum_are_worth(stored: experiments.Result) -> None:
+    """Every run without them is worse than every run with them; a leaky ReLU is worth nothing."""
+    ends = {kind: stored.figures("frechet_distance", left_out=kind) for kind in LEFT_OUT}
+    assert max(ends["nothing"]) < 20
+    assert min(ends["batch norm"]) > 1.2 * max(ends["nothing"])
+    assert min(ends["momentum"]) > 1.2 * max(ends["nothing"])
+    assert 0.7 < statistics.median(ends["leaky ReLU"]) / statistics.median(ends["nothing"]) < 1.4
 
 
 def test_one_point_is_measured_anew(stored: experiments.Result) -> None:
