@@ -31,6 +31,11 @@ from companion.models.dcgan import DCGAN, discriminator_loss, generator_loss
 from companion.training.game import Player
 
 
+# The continuous codes can be read from a noiseless picture as exactly as one likes, so their
+# information has no upper bound. Below a standard deviation of 0.1 nothing more is gained.
+MIN_LOGVAR = 2 * math.log(0.1)
+
+
 class Codes(NamedTuple):
     """What a picture is made of.
 
@@ -113,11 +118,6 @@ class Discriminator(nn.Module):
         features = self.trunk(images)
         logits, mu, logvar = self.code_head(features).split(self.parts, dim=1)
         return self.logit(features).squeeze(1), Posterior(logits, mu, logvar.clamp(min=MIN_LOGVAR))
-
-
-# The continuous codes can be read from a noiseless picture as exactly as one likes, so their
-# information has no upper bound. Below a standard deviation of 0.1 nothing more is gained.
-MIN_LOGVAR = 2 * math.log(0.1)
 
 
 class InfoGAN(nn.Module):
