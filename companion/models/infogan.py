@@ -30,7 +30,6 @@ from companion.models import dcgan
 from companion.models.dcgan import DCGAN, discriminator_loss, generator_loss
 from companion.training.game import Player
 
-
 # The continuous codes can be read from a noiseless picture as exactly as one likes, so their
 # information has no upper bound. Below a standard deviation of 0.1 nothing more is gained.
 MIN_LOGVAR = 2 * math.log(0.1)
