@@ -36,10 +36,10 @@ def prdc(real_features: Tensor, fake_features: Tensor, k: int = 5) -> PRDC:
 
     .. math::
 
-        \text{precision} &= \tfrac1M \textstyle\sum_j 1[y_j \in \bigcup_i B(x_i)], &
+        \text{precision} &= \tfrac1M \textstyle\sum_j 1[y_j \in \bigcup_i B(x_i)], \\
         \text{recall} &= \tfrac1N \textstyle\sum_i 1[x_i \in \bigcup_j B(y_j)], \\
-        \text{density} &= \tfrac1{kM} \textstyle\sum_j \sum_i 1[y_j \in B(x_i)], &
-        \text{coverage} &= \tfrac1N \textstyle\sum_i 1[\exists j\; y_j \in B(x_i)]
+        \text{density} &= \tfrac1{kM} \textstyle\sum_j \sum_i 1[y_j \in B(x_i)], \\
+        \text{coverage} &= \tfrac1N \textstyle\sum_i 1[\exists j\; y_j \in B(x_i)].
 
     All depend on the feature network, on k and on the number of images: compare only values of
     one protocol. For two large sets from one distribution, density is near 1, coverage near
