@@ -13,13 +13,26 @@ from typing import Annotated, Any
 import typer
 
 # As in `zoo.RECIPES` and `experiments.NAMES`, whose import would bring torch along.
-RECIPES = ("vae", "beta_vae", "iwae", "vq_vae", "dcgan", "infogan", "row_rnn", "classifier")
+RECIPES = (
+    "vae",
+    "beta_vae",
+    "iwae",
+    "vq_vae",
+    "gan",
+    "wgan_gp",
+    "dcgan",
+    "infogan",
+    "row_rnn",
+    "classifier",
+)
 EXPERIMENTS = (
     "rate_distortion",
     "importance_samples",
     "codebook_use",
     "dcgan_ingredients",
     "infogan_codes",
+    "gan_losses",
+    "ring_modes",
 )
 
 app = typer.Typer(
