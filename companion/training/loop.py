@@ -261,17 +261,21 @@ class _Turn:
         recorded: dict[str, Tensor] = {}
         with self._others_fixed():
             self.optimizer.zero_grad(set_to_none=True)
-            parts = list(zip(*(tensor.chunk(accumulate) for tensor in batch), strict=True))
+            parts = [batch]
+            if accumulate > 1:
+                parts = list(zip(*(tensor.chunk(accumulate) for tensor in batch), strict=True))
             for i, part in enumerate(parts):
                 share = len(part[0]) / len(batch[0])
                 with self.no_sync() if i + 1 < len(parts) else contextlib.nullcontext():
                     with hardware.autocast(self.device, self.dtype):
                         result = self.loss(*part)
                     named = dict(result) if isinstance(result, Mapping) else {"loss": result}
-                    self.scaler.scale(named["loss"] * share).backward()
+                    loss = named["loss"] if share == 1 else named["loss"] * share
+                    self.scaler.scale(loss).backward()
                 for key, value in ({"loss": named["loss"]} | named).items():
                     name = self.player.name if key == "loss" else key
-                    recorded[name] = recorded.get(name, 0) + share * value.detach()
+                    part_loss = value.detach() if share == 1 else share * value.detach()
+                    recorded[name] = recorded[name] + part_loss if name in recorded else part_loss
             if clip_norm is not None:
                 self.scaler.unscale_(self.optimizer)
                 nn.utils.clip_grad_norm_(self.parameters, clip_norm)
