@@ -1,6 +1,7 @@
 """Codes that were learned without labels, held against labels."""
 
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 
@@ -29,36 +30,22 @@ def best_matching(counts: Tensor) -> Tensor:
 
     .. math:: \pi^\ast = \operatorname{argmax}_\pi \sum_i n_{i, \pi(i)}
 
-    over all permutations :math:`\pi`. It is found exactly, by dynamic programming over the sets
-    of columns that the first rows have taken: :math:`2^K K` steps instead of :math:`K!`.
+    over all permutations :math:`\pi`, found by the Hungarian method (Kuhn 1955).
 
     Args:
-        counts: ``(K, K)`` with K at most 16, as from `contingency`.
+        counts: ``(K, K)``, as from `contingency`.
 
     Returns:
         ``(K,)`` int64, the column of each row.
 
     Raises:
-        ValueError: if the counts are not square, or K is above 16.
+        ValueError: if the counts are not square.
     """
-    size = len(counts)
-    if counts.shape != (size, size) or size > 16:
+    if counts.ndim != 2 or len(counts) != counts.shape[1]:
         raise ValueError(
-            f"counts must be square with at most 16 rows, got {tuple(counts.shape)}; "
-            "use scipy.optimize.linear_sum_assignment for more"
+            f"counts must be square, got {tuple(counts.shape)}; use contingency(codes, labels, K)"
         )
-    # From the set of taken columns, as bits, to the best sum and the columns in the rows' order.
-    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
-    for row in counts.tolist():
-        longer: dict[int, tuple[float, tuple[int, ...]]] = {}
-        for taken, (total, columns) in best.items():
-            for column, count in enumerate(row):
-                key = taken | 1 << column
-                if key != taken and total + count > longer.get(key, (-torch.inf, ()))[0]:
-                    longer[key] = total + count, (*columns, column)
-        best = longer
-    ((_, columns),) = best.values()
-    return torch.tensor(columns)
+    return torch.as_tensor(linear_sum_assignment(counts.cpu(), maximize=True)[1])
 
 
 def mutual_information(counts: Tensor) -> float:
