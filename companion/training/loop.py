@@ -420,10 +420,13 @@ class _Run:
         from torchvision.utils import save_image
 
         rng = torch.Generator(self.device).manual_seed(self.settings["seed"])
+        samples = model.sample(64, rng=rng)
+        if samples.shape[1] not in (1, 3):  # points of the plane, say, are no pictures
+            return
         path = self.directory / "samples" / f"epoch_{epoch:04d}.png"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_image(model.sample(64, rng=rng), path, nrow=8)
+            save_image(samples, path, nrow=8)
         except OSError as error:
             raise CheckpointError(
                 f"could not save {path}: {error.strerror or error}; the checkpoint of the epoch is "

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from companion import Player, train
 from companion.data import to_float
-from companion.models import DCGAN, VAE, Classifier, RowRNN
+from companion.models import DCGAN, GAN, VAE, Classifier, RowRNN
 from companion.training import load_tensors
 
 PIXELS = torch.randint(256, (8, 1, 4, 4), generator=torch.Generator().manual_seed(0)).byte()
@@ -280,6 +280,15 @@ def test_a_sheet_of_samples_an_epoch_of_the_same_noise(tmp_path: Path) -> None:
     first = model.sample(64, rng=torch.Generator().manual_seed(4))[0, 0]
     corner = pixels.view(height, width, 3)[2:6, 2:6, 0]
     torch.testing.assert_close(corner, (first * 255).round().byte(), rtol=0, atol=1)
+
+
+def test_points_are_trained_but_not_drawn(tmp_path: Path) -> None:
+    """A point is an image of one pixel with two channels, which no picture file can hold."""
+    points = torch.rand(64, 2, 1, 1, generator=torch.Generator().manual_seed(0))
+    model = GAN(latent_dim=2, hidden_size=4, image_shape=(2, 1, 1))
+    train(model, points, epochs=1, batch_size=32, run_dir=tmp_path, progress=False)
+    assert (tmp_path / "checkpoint.safetensors").exists()
+    assert not (tmp_path / "samples").exists()
 
 
 def test_models_that_draw_nothing_leave_no_sheet(tmp_path: Path) -> None:
