@@ -109,7 +109,7 @@ def test_sample_as_a_process(tmp_path: Path) -> None:
     ("words", "code", "sentence"),
     [
         (("train", "vea"), 2, r"unknown model 'vea', expected one of vae, .*did you mean 'vae'\?"),
-        (("sample", "nothing"), 2, r"unknown model 'nothing', expected one of classifier, "),
+        (("sample", "nothing"), 2, r"unknown model 'nothing', expected one of beta_vae, "),
         (("sample", "."), 1, r"no finished run .*companion train NAME"),
         (("sample", "classifier"), 2, r"classifier draws no images; choose a generative model"),
         (("train", "vae", "--device", "abacus"), 2, r"device must be .*'abacus'"),

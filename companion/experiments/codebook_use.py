@@ -28,7 +28,7 @@ SETTINGS = [
 ]
 
 
-class Autoencoder(VQVAE):
+class VQVAEWithoutPrior(VQVAE):
     """A VQ-VAE that trains no prior."""
 
     def players(self) -> list[Player]:
@@ -43,7 +43,7 @@ def measure(learning: str, codebook_size: int, seed: int, epochs: int = EPOCHS) 
     - **distortion**: nats per image.
     """
     torch.manual_seed(seed)
-    model = Autoencoder(codebook_size, **LEARNING[learning])
+    model = VQVAEWithoutPrior(codebook_size, **LEARNING[learning])
     images, _ = fashion_mnist("train", full=True)
     train(
         model,

@@ -132,7 +132,7 @@ class IWAE(nn.Module):
 
         Raises:
             TypeError, ValueError: if the images are not black and white, 0 or 1, of the model's
-                shape; draw such ones with :func:`companion.likelihoods.binarize`.
+                shape; draw such ones with :func:`~companion.likelihoods.binarize`.
         """
         mu, logvar = self.encode(images)
         check_binary(images)

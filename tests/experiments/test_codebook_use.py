@@ -51,7 +51,7 @@ def test_revival_keeps_the_codebook_in_use_and_nothing_else_does(
 
 
 def test_the_experiment_trains_no_prior() -> None:
-    model = codebook_use.Autoencoder(8, width=4)
+    model = codebook_use.VQVAEWithoutPrior(8, width=4)
     assert [player.name for player in model.players()] == ["autoencoder"]
 
 
