@@ -118,7 +118,7 @@ RECIPES: dict[str, Recipe] = {
     "wgan_gp": Recipe(
         constructor="companion.models.wgan:WGANGP",
         arguments={"penalty": 10.0, "latent_dim": 64, "hidden_size": 256},
-        training={"epochs": 160, "batch_size": 64, "seed": 0, "ema_decay": 0.999},
+        training={"epochs": 100, "batch_size": 64, "seed": 0, "ema_decay": 0.999},
         intended_use="teaching: a critic whose loss is a distance, without convolutions",
         limits="samples are grainy; gives no likelihood; 28x28 only",
     ),
