@@ -39,6 +39,7 @@ NAMES = (
     "infogan_codes",
     "rate_distortion",
     "ring_modes",
+    "row_cells",
 )
 DATA = "Fashion-MNIST, all 60,000 training images, measured on the 10,000 test images"
 
