@@ -7,14 +7,18 @@ from companion.data.batching import batches, batches_per_epoch
 from companion.data.fashion import CLASS_NAMES, LabeledImages, fashion_mnist
 from companion.data.images import check_images, check_labels, to_float, to_uint8
 from companion.data.points import ring_centers, ring_of_gaussians
+from companion.data.sequences import adding_problem, copy_chance, copy_task
 
 __all__ = [
     "CLASS_NAMES",
     "LabeledImages",
+    "adding_problem",
     "batches",
     "batches_per_epoch",
     "check_images",
     "check_labels",
+    "copy_chance",
+    "copy_task",
     "fashion_mnist",
     "ring_centers",
     "ring_of_gaussians",

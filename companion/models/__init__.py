@@ -4,8 +4,10 @@ from companion.models.beta_vae import BetaVAE
 from companion.models.classifier import Classifier
 from companion.models.dcgan import DCGAN
 from companion.models.gan import GAN
+from companion.models.gated_rnn import GRUByHand, LSTMByHand
 from companion.models.infogan import InfoGAN
 from companion.models.iwae import IWAE
+from companion.models.rnn import PlainRNN, SequenceModel
 from companion.models.row_rnn import RowRNN
 from companion.models.vae import VAE
 from companion.models.vq_vae import VQVAE
@@ -23,7 +25,11 @@ __all__ = [
     "WGANGP",
     "BetaVAE",
     "Classifier",
+    "GRUByHand",
     "HingeGAN",
     "InfoGAN",
+    "LSTMByHand",
+    "PlainRNN",
     "RowRNN",
+    "SequenceModel",
 ]
