@@ -101,13 +101,13 @@ def measure(name: str, **setting: Any) -> dict[str, Any]:
     return _module(name).measure(**setting)
 
 
-def train(model: nn.Module, images: Tensor, **options: Any) -> None:
+def train(model: nn.Module, *data: Tensor, **options: Any) -> None:
     """:func:`companion.training.train` without a bar; a run that was stopped is no result.
 
     Raises:
         KeyboardInterrupt: if Ctrl-C stopped the training.
     """
-    if training.train(model, images, progress=False, **options).interrupted:
+    if training.train(model, *data, progress=False, **options).interrupted:
         raise KeyboardInterrupt
 
 
