@@ -37,6 +37,7 @@ NAMES = (
     "gan_losses",
     "importance_samples",
     "infogan_codes",
+    "memory_tasks",
     "rate_distortion",
     "ring_modes",
     "row_cells",
