@@ -19,7 +19,7 @@ from companion.models.rnn import SequenceModel
 DATA = "12,800 sequences of each task, measured on 2,000 others"
 SEQUENCES = 12_800
 BATCH_SIZE = 64
-EPOCHS = {"adding": 12, "copy": 30}  # of 200 steps each
+EPOCHS = {"adding": 12, "copy": 20}  # of 200 steps each
 CELLS: dict[str, tuple[str, float | None]] = {
     "rnn": ("rnn", None),
     "lstm, forget bias 0": ("lstm", 0.0),
