@@ -22,7 +22,18 @@ from torch.utils.data import DataLoader, Dataset
 
 from companion import train
 from companion.data import fashion_mnist
-from companion.models import DCGAN, GAN, IWAE, VAE, VQVAE, WGANGP, BetaVAE, RowRNN
+from companion.models import (
+    DCGAN,
+    GAN,
+    IWAE,
+    VAE,
+    VQVAE,
+    WGANGP,
+    BetaVAE,
+    PixelCNN,
+    PixelRNN,
+    RowRNN,
+)
 from companion.training import Player
 
 BATCH_SIZE = 128
@@ -35,6 +46,8 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "VQVAE": VQVAE,
     "DCGAN": DCGAN,
     "RowRNN": RowRNN,
+    "PixelRNN": PixelRNN,
+    "PixelCNN": PixelCNN,
 }
 MULTILAYER: dict[str, Callable[[], nn.Module]] = {"GAN": GAN, "WGANGP": WGANGP}
 Run = Callable[[], None]

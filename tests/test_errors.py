@@ -27,7 +27,7 @@ from companion.metrics import (
     png_bits_per_dimension,
     webp_bits_per_dimension,
 )
-from companion.models import DCGAN, VAE, RowRNN
+from companion.models import DCGAN, VAE, PixelRNN, RowRNN
 from companion.models.classifier import Classifier
 from companion.training import CheckpointError, load_tensors, save_tensors, train
 
@@ -55,6 +55,7 @@ def takers() -> dict[str, Callable[[torch.Tensor], object]]:
         "VAE.log_prob_bound": VAE(width=2).log_prob_bound,
         "DCGAN.discriminate": DCGAN(width=2).discriminate,
         "RowRNN.log_prob": RowRNN(hidden_size=2).log_prob,
+        "PixelRNN.log_prob": PixelRNN(hidden_size=2).log_prob,
         "Classifier": Classifier(width=2),
         "image_features": image_features,
         "class_shares": class_shares,

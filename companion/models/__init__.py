@@ -7,6 +7,7 @@ from companion.models.gan import GAN
 from companion.models.gated_rnn import GRUByHand, LSTMByHand
 from companion.models.infogan import InfoGAN
 from companion.models.iwae import IWAE
+from companion.models.pixel_rnn import PixelCNN, PixelRNN
 from companion.models.rnn import PlainRNN, SequenceModel
 from companion.models.row_rnn import RowRNN
 from companion.models.vae import VAE
@@ -29,6 +30,8 @@ __all__ = [
     "HingeGAN",
     "InfoGAN",
     "LSTMByHand",
+    "PixelCNN",
+    "PixelRNN",
     "PlainRNN",
     "RowRNN",
     "SequenceModel",
