@@ -24,12 +24,14 @@ from companion import train
 from companion.data import adding_problem, fashion_mnist
 from companion.models import (
     DCGAN,
+    DRAW,
     GAN,
     IWAE,
     VAE,
     VQVAE,
     WGANGP,
     BetaVAE,
+    ConvLSTM,
     GRUByHand,
     LSTMByHand,
     PixelCNN,
@@ -50,6 +52,8 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "VQVAE": VQVAE,
     "DCGAN": DCGAN,
     "RowRNN": RowRNN,
+    "ConvLSTM": ConvLSTM,
+    "DRAW": DRAW,
     "PixelRNN": PixelRNN,
     "PixelCNN": PixelCNN,
 }

@@ -37,6 +37,7 @@ EXPERIMENTS = (
     "gan_losses",
     "ring_modes",
     "row_cells",
+    "draw_bound",
 )
 
 app = typer.Typer(

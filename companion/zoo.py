@@ -188,6 +188,25 @@ RECIPES: dict[str, Recipe] = {
         intended_use="teaching: exact likelihood, sampling pixel by pixel, completion of an image",
         limits="sees a triangle of the rows above, no overall plan; shapes can drift; 28x28 only",
     ),
+    "draw": Recipe(
+        constructor="companion.models.draw:DRAW",
+        arguments={
+            "steps": 8,
+            "latent_dim": 10,
+            "hidden_size": 192,
+            "read_size": 7,
+            "write_size": 7,
+        },
+        training={
+            "epochs": 10,
+            "batch_size": 64,
+            "seed": 0,
+            "schedule": "cosine",
+            "clip_norm": 20.0,
+        },
+        intended_use="teaching: an image painted step by step, attention, a bound of many codes",
+        limits="black-and-white images only; soft strokes; 28x28 only",
+    ),
     "classifier": Recipe(
         constructor="companion.models.classifier:Classifier",
         arguments={"width": 32},

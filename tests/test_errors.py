@@ -18,7 +18,14 @@ import pytest
 import torch
 
 from companion import zoo
-from companion.data import batches, check_labels, fashion, fashion_mnist, to_float
+from companion.data import (
+    batches,
+    check_labels,
+    fashion,
+    fashion_mnist,
+    moving_fashion,
+    to_float,
+)
 from companion.metrics import (
     bits_per_dimension,
     class_shares,
@@ -27,7 +34,7 @@ from companion.metrics import (
     png_bits_per_dimension,
     webp_bits_per_dimension,
 )
-from companion.models import DCGAN, VAE, PixelRNN, RowRNN
+from companion.models import DCGAN, DRAW, VAE, PixelRNN, RowRNN
 from companion.models.classifier import Classifier
 from companion.training import CheckpointError, load_tensors, save_tensors, train
 
@@ -56,6 +63,8 @@ def takers() -> dict[str, Callable[[torch.Tensor], object]]:
         "DCGAN.discriminate": DCGAN(width=2).discriminate,
         "RowRNN.log_prob": RowRNN(hidden_size=2).log_prob,
         "PixelRNN.log_prob": PixelRNN(hidden_size=2).log_prob,
+        "DRAW.glimpses": DRAW(hidden_size=2).glimpses,
+        "moving_fashion": moving_fashion,
         "Classifier": Classifier(width=2),
         "image_features": image_features,
         "class_shares": class_shares,

@@ -34,6 +34,7 @@ FOLDER = Path(__file__).parent
 NAMES = (
     "codebook_use",
     "dcgan_ingredients",
+    "draw_bound",
     "gan_losses",
     "importance_samples",
     "infogan_codes",

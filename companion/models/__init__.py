@@ -2,7 +2,9 @@
 
 from companion.models.beta_vae import BetaVAE
 from companion.models.classifier import Classifier
+from companion.models.conv_lstm import ConvLSTM
 from companion.models.dcgan import DCGAN
+from companion.models.draw import DRAW
 from companion.models.gan import GAN
 from companion.models.gated_rnn import GRUByHand, LSTMByHand
 from companion.models.infogan import InfoGAN
@@ -16,6 +18,7 @@ from companion.models.wgan import LSGAN, R1GAN, WGAN, WGANGP, HingeGAN
 
 __all__ = [
     "DCGAN",
+    "DRAW",
     "GAN",
     "IWAE",
     "LSGAN",
@@ -26,6 +29,7 @@ __all__ = [
     "WGANGP",
     "BetaVAE",
     "Classifier",
+    "ConvLSTM",
     "GRUByHand",
     "HingeGAN",
     "InfoGAN",
