@@ -129,7 +129,8 @@ class ConvLSTM(nn.Module):
             ConvLSTMCell(channels, hidden_size, kernel_size) for channels in (0, *widths)
         )
         self.draw = nn.Conv2d(layers * hidden_size, patch**2, 1)
-        nn.init.constant_(self.draw.bias, -2.0)  # frames are mostly black
+        with torch.no_grad():
+            self.draw.bias.fill_(-2.0)  # type: ignore[union-attr]  # frames are mostly black
 
     def forward(self, frames: Tensor, steps: int | None = None) -> Tensor:
         """Predict frames, with gradients.
@@ -154,10 +155,10 @@ class ConvLSTM(nn.Module):
         for cell in self.encoder:
             x, state = cell(x, (zero, zero), known)
             states.append(state)
-        x, hidden = None, []
+        hidden: list[Tensor] = []
         for cell, state in zip(self.forecaster, states, strict=True):
-            x, _ = cell(x, state, steps)
-            hidden.append(x)
+            above, _ = cell(hidden[-1] if hidden else None, state, steps)
+            hidden.append(above)
         patches = self.draw(torch.cat(hidden, dim=2).flatten(0, 1))  # (steps N, patch^2, ...)
         drawn = torch.sigmoid(F.pixel_shuffle(patches, self.patch))
         return drawn.unflatten(0, (steps, n)).transpose(0, 1)

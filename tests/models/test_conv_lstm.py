@@ -32,10 +32,11 @@ def test_on_one_place_it_is_torchs_lstm() -> None:
     cell, lstm = ConvLSTMCell(3, 5, kernel_size=1).double(), nn.LSTM(3, 5).double()
     assert cell.from_input is not None
     assert cell.from_state.bias is not None
+    from_input, from_state, *biases = lstm.parameters()
     with torch.no_grad():  # the same order of the gates: i, f, g, o
-        cell.from_input.weight.copy_(lstm.weight_ih_l0[:, :, None, None])
-        cell.from_state.weight.copy_(lstm.weight_hh_l0[:, :, None, None])
-        cell.from_state.bias.copy_(lstm.bias_ih_l0 + lstm.bias_hh_l0)
+        cell.from_input.weight.copy_(from_input[:, :, None, None])
+        cell.from_state.weight.copy_(from_state[:, :, None, None])
+        cell.from_state.bias.copy_(biases[0] + biases[1])
     x = torch.randn(7, 2, 3, dtype=torch.float64, requires_grad=True)
     state = torch.randn(2, 1, 2, 5, dtype=torch.float64)
     expected, (h, c) = lstm(x, (state[0], state[1]))
