@@ -34,8 +34,9 @@ from companion.metrics import (
     png_bits_per_dimension,
     webp_bits_per_dimension,
 )
-from companion.models import DCGAN, DRAW, VAE, PixelRNN, RowRNN
+from companion.models import DCGAN, DRAW, VAE, PixelRNN, RowRNN, SequenceModel
 from companion.models.classifier import Classifier
+from companion.models.gated_rnn import set_forget_bias
 from companion.training import CheckpointError, load_tensors, save_tensors, train
 
 IMAGES = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -261,6 +262,30 @@ OTHER_CASES = [
         "values from -",
         r"\[0, 1\]",
         r"\(images \+ 1\) / 2",
+    ),
+    Case(
+        "sequences of another width",
+        lambda: SequenceModel(input_size=2).loss(IMAGES, FEATURES[:4, 0]),
+        ValueError,
+        r"got \(4, 1, 28, 28\)",
+        r"\(N, 1, T, 2\)",
+        "input_size=28",
+    ),
+    Case(
+        "a symbol for each sequence",
+        lambda: SequenceModel(input_size=28).loss(IMAGES, torch.arange(4)),
+        ValueError,
+        r"got int64 of \(4,\)",
+        r"int64 of shape \(4, 28\)",
+        "one for each step",
+    ),
+    Case(
+        "a forget gate where there is none",
+        lambda: set_forget_bias(torch.nn.GRU(2, 3), 1.0),  # type: ignore[arg-type]
+        TypeError,
+        "got GRU",
+        "only an LSTM",
+        "use set_forget_bias",
     ),
     Case(
         "an unknown device",
