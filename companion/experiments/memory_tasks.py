@@ -1,9 +1,9 @@
 """Tasks for a memory by the cell that is to learn them: the adding problem, the copy task.
 
-A state of 32 numbers for the adding problem and of 128 for the copy task; 12,800 sequences,
+A state of 32 numbers for the adding problem and of 64 for the copy task; 12,800 sequences,
 batches of 64, Adam with a cosine schedule, gradients clipped to a norm of 1. An LSTM starts with
 its forget gates at a bias of 0 or of 1. At the adding problem's full length the plain network has
-two step sizes, so that its failure is not that of steps too large, and a longer run beside them.
+two step sizes, so that its failure is not that of steps too large, and a longer run beside them; a GRU has a longer run of the copy task.
 """
 
 from typing import Any
@@ -34,10 +34,11 @@ RUNS = (  # task, length, cell, step size, epochs of 200 steps
     ("adding", 100, "lstm, forget bias 1", 1e-2, 8),
     ("adding", 100, "gru", 1e-2, 8),
     ("adding", 100, "rnn", 1e-2, 12),
-    ("copy", 10, "rnn", 1e-3, 20),
-    ("copy", 10, "lstm, forget bias 0", 5e-3, 20),
-    ("copy", 10, "lstm, forget bias 1", 5e-3, 20),
-    ("copy", 10, "gru", 5e-3, 20),
+    ("copy", 10, "rnn", 1e-3, 12),
+    ("copy", 10, "lstm, forget bias 0", 1e-2, 12),
+    ("copy", 10, "lstm, forget bias 1", 1e-2, 12),
+    ("copy", 10, "gru", 1e-2, 12),
+    ("copy", 10, "gru", 1e-2, 40),
 )
 KEYS = ("task", "length", "cell", "learning_rate", "epochs", "seed")
 SETTINGS = [dict(zip(KEYS, (*run, seed), strict=True)) for run in RUNS for seed in range(3)]
@@ -46,7 +47,7 @@ SETTINGS = [dict(zip(KEYS, (*run, seed), strict=True)) for run in RUNS for seed 
 def build(task: str, cell: str) -> SequenceModel:
     """The untrained network with a cell, of the size for a task."""
     name, forget_bias = CELLS[cell]
-    model = SequenceModel(name, 2, 32, 1) if task == "adding" else SequenceModel(name, 10, 128, 9)
+    model = SequenceModel(name, 2, 32, 1) if task == "adding" else SequenceModel(name, 10, 64, 9)
     if forget_bias is not None:
         set_forget_bias(model.rnn, forget_bias)  # type: ignore[arg-type]
     return model

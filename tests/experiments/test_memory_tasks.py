@@ -54,12 +54,14 @@ def test_gates_copy_where_the_plain_network_stays_at_chance(stored: experiments.
     plain = stored.figures("loss", task="copy", cell="rnn")
     assert all(loss == pytest.approx(CHANCE, rel=0.05) for loss in plain)
     assert max(stored.figures("recalled", task="copy", cell="rnn")) < 0.25
-    assert max(stored.figures("loss", task="copy", cell="gru")) < 0.5 * CHANCE
+    gated = [loss for cell in GATED for loss in stored.figures("loss", task="copy", cell=cell)]
+    assert max(gated) < 0.95 * CHANCE
+    assert max(stored.figures("loss", task="copy", cell="gru")) < 0.6 * CHANCE
 
 
 def test_networks_are_built_as_the_setting_says() -> None:
     for cell, (name, forget_bias) in memory_tasks.CELLS.items():
-        for task, hidden_size in (("adding", 32), ("copy", 128)):
+        for task, hidden_size in (("adding", 32), ("copy", 64)):
             model = memory_tasks.build(task, cell)
             rnn = model.rnn
             assert isinstance(rnn, nn.RNNBase)
