@@ -3,7 +3,8 @@
 A state of 32 numbers for the adding problem and of 64 for the copy task; 12,800 sequences,
 batches of 64, Adam with a cosine schedule, gradients clipped to a norm of 1. An LSTM starts with
 its forget gates at a bias of 0 or of 1. At the adding problem's full length the plain network has
-two step sizes, so that its failure is not that of steps too large, and a longer run beside them; a GRU has a longer run of the copy task.
+two step sizes, so that its failure is not that of steps too large, and a longer run beside them;
+the GRU has a longer run of the copy task.
 """
 
 from typing import Any
