@@ -18,7 +18,7 @@ from companion.models.row_rnn import RowRNN
 EPOCHS = 1
 STATES = (("rnn", 128), ("lstm", 128), ("gru", 128), ("rnn", 203))
 SETTINGS = [
-    {"cell": cell, "hidden_size": size, "seed": seed} for seed in (0, 1, 2) for cell, size in STATES
+    {"cell": cell, "hidden_size": size, "seed": seed} for cell, size in STATES for seed in (0, 1, 2)
 ]
 
 

@@ -43,14 +43,16 @@ def test_weights_are_counted_alike_where_it_is_said(stored: experiments.Result) 
     assert weights["rnn", 128] < weights["gru", 128] < weights["lstm", 128]
 
 
-def test_gates_help_on_one_budget(stored: experiments.Result) -> None:
-    plain = statistics.mean(bits(stored, "rnn", 128))
-    for cell in ("lstm", "gru"):
-        assert statistics.mean(bits(stored, cell, 128)) < plain
+def test_on_one_budget_the_cells_differ_no_more_than_seeds(stored: experiments.Result) -> None:
+    """As the chapter on rows says; memory for longer than 28 rows is another matter."""
+    figures = {cell: bits(stored, cell, 128) for cell in ("rnn", "lstm", "gru")}
+    means = [statistics.mean(values) for values in figures.values()]
+    spread = max(max(values) - min(values) for values in figures.values())
+    assert max(means) - min(means) < spread
 
 
 def test_one_point_is_measured_anew(stored: experiments.Result) -> None:
-    setting = row_cells.SETTINGS[2]
+    setting = row_cells.SETTINGS[0]
     (point,) = [point for point in stored.points if point["setting"] == setting]
     try:
         again = experiments.measure("row_cells", **setting)
