@@ -51,6 +51,10 @@ def test_on_one_budget_the_cells_differ_no_more_than_seeds(stored: experiments.R
     assert max(means) - min(means) < spread
 
 
+def test_with_as_many_weights_the_plain_cell_does_not_lose(stored: experiments.Result) -> None:
+    assert statistics.mean(bits(stored, "rnn", 203)) < statistics.mean(bits(stored, "lstm", 128))
+
+
 def test_one_point_is_measured_anew(stored: experiments.Result) -> None:
     setting = row_cells.SETTINGS[0]
     (point,) = [point for point in stored.points if point["setting"] == setting]
