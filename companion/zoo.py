@@ -198,7 +198,7 @@ RECIPES: dict[str, Recipe] = {
             "write_size": 7,
         },
         training={
-            "epochs": 10,
+            "epochs": 6,
             "batch_size": 64,
             "seed": 0,
             "schedule": "cosine",
