@@ -167,7 +167,6 @@ RECIPES: dict[str, Recipe] = {
             "epochs": 1,
             "batch_size": 32,
             "seed": 0,
-            "ema_decay": 0.999,
             "schedule": "cosine",
             "clip_norm": 50.0,
         },
