@@ -21,8 +21,25 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from companion import train
-from companion.data import fashion_mnist
-from companion.models import DCGAN, GAN, IWAE, VAE, VQVAE, WGANGP, BetaVAE, RowRNN
+from companion.data import adding_problem, fashion_mnist
+from companion.models import (
+    DCGAN,
+    DRAW,
+    GAN,
+    IWAE,
+    VAE,
+    VQVAE,
+    WGANGP,
+    BetaVAE,
+    ConvLSTM,
+    GRUByHand,
+    LSTMByHand,
+    PixelCNN,
+    PixelRNN,
+    PlainRNN,
+    RowRNN,
+    SequenceModel,
+)
 from companion.training import Player
 
 BATCH_SIZE = 128
@@ -35,8 +52,17 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "VQVAE": VQVAE,
     "DCGAN": DCGAN,
     "RowRNN": RowRNN,
+    "ConvLSTM": ConvLSTM,
+    "DRAW": DRAW,
+    "PixelRNN": PixelRNN,
+    "PixelCNN": PixelCNN,
 }
 MULTILAYER: dict[str, Callable[[], nn.Module]] = {"GAN": GAN, "WGANGP": WGANGP}
+BY_HAND: dict[str, Callable[[int, int], nn.Module]] = {
+    "rnn": PlainRNN,
+    "lstm": LSTMByHand,
+    "gru": GRUByHand,
+}
 Run = Callable[[], None]
 
 
@@ -46,7 +72,7 @@ class Comparison(NamedTuple):
     name: str
     ours: Run
     other: Run
-    images: int  # that either sees in one run
+    images: int  # or sequences, that either sees in one run
     bar: float | None = None
 
 
@@ -65,19 +91,19 @@ class PixelPictures(Dataset):
         return self.transform(Image.fromarray(self.images[index].numpy()))
 
 
-def by_train(model: nn.Module, images: Tensor, **options: Any) -> Run:
+def by_train(model: nn.Module, *data: Tensor, **options: Any) -> Run:
     """One epoch of :func:`companion.train`."""
     settings: dict[str, Any] = {"batch_size": BATCH_SIZE, "precision": "float32"} | options
 
     def run() -> None:
-        train(model, images, epochs=1, progress=False, **settings)
+        train(model, *data, epochs=1, progress=False, **settings)
 
     return run
 
 
 def by_hand(
     model: nn.Module,
-    batches: Callable[[], Iterable[Tensor]],
+    batches: Callable[[], Iterable[Tensor | tuple[Tensor, ...]]],
     *,
     channels_last: bool = True,
     fused: bool = True,
@@ -97,7 +123,8 @@ def by_hand(
             torch.optim.Adam(ws, lr=player.learning_rate, betas=player.betas, fused=fused)
             for player, ws in zip(players, weights, strict=True)
         ]
-        for step, images in enumerate(batches(), start=1):
+        for step, batch in enumerate(batches(), start=1):
+            data = batch if isinstance(batch, tuple) else (batch,)
             for player, optimizer, moved in zip(players, optimizers, weights, strict=True):
                 if step % player.every:
                     continue
@@ -105,7 +132,7 @@ def by_hand(
                     for weight in others:
                         weight.requires_grad_(others is moved)
                 optimizer.zero_grad()
-                result = player.loss(images)
+                result = player.loss(*data)
                 loss = result if isinstance(result, Tensor) else result["loss"]
                 loss.backward()
                 optimizer.step()
@@ -164,7 +191,7 @@ def cpu_comparisons(images: Tensor) -> list[Comparison]:
     ours = by_train(model, images, device="cpu")
     other = by_hand(DCGAN(), indexed(images), channels_last=False)
     comparisons.append(Comparison("DCGAN: channels_last / contiguous", ours, other, count, 1.25))
-    return comparisons + multilayer_comparisons(images)
+    return comparisons + multilayer_comparisons(images) + sequence_comparisons(count, "cpu")
 
 
 def multilayer_comparisons(images: Tensor) -> list[Comparison]:
@@ -178,6 +205,32 @@ def multilayer_comparisons(images: Tensor) -> list[Comparison]:
         comparisons.append(Comparison(f"{name}: train / bare loop", ours, bare, count, 0.95))
         script = usual(build(), images, batch_size=SMALL_BATCH)
         comparisons.append(Comparison(f"{name}: train / DataLoader loop", ours, script, count, 2.0))
+    return comparisons
+
+
+def sequence_comparisons(count: int, device: str) -> list[Comparison]:
+    """Recurrent networks on the adding problem, 100 steps: what counts are sequences.
+
+    On a GPU the kernels of cuDNN, in ``train``, are compared with the loop over the steps in
+    Python; on a CPU ``train`` with the bare loop.
+    """
+    inputs, targets = adding_problem(count, 100)
+    data = (inputs.to(device), targets.to(device))
+
+    def batches() -> Iterator[tuple[Tensor, ...]]:
+        for index in torch.randperm(count, device=device).split(BATCH_SIZE):
+            yield data[0][index], data[1][index]
+
+    comparisons = []
+    for cell, by_steps in BY_HAND.items():
+        ours = by_train(SequenceModel(cell).to(device), *data, device=device)
+        if device == "cpu":
+            other, title = SequenceModel(cell), f"SequenceModel, {cell}: train / bare loop"
+        else:
+            other, title = SequenceModel(by_steps(2, 64)), f"SequenceModel, {cell}: cuDNN / by hand"
+        bar = 0.95 if device == "cpu" else None
+        bare = by_hand(other.to(device), batches, channels_last=False)
+        comparisons.append(Comparison(title, ours, bare, count, bar))
     return comparisons
 
 
@@ -198,7 +251,7 @@ def gpu_comparisons(images: Tensor) -> list[Comparison]:
         script = by_hand(build().cuda(), loaded(images, "cuda"), channels_last=False, fused=False)
         title = f"{name}: compile + bf16 / DataLoader loop"
         comparisons.append(Comparison(title, fast, script, count))
-    return comparisons
+    return comparisons + sequence_comparisons(count, "cuda")
 
 
 def seconds(run: Run, gpu: bool) -> float:

@@ -23,6 +23,9 @@ RECIPES = (
     "dcgan",
     "infogan",
     "row_rnn",
+    "pixel_rnn",
+    "conv_lstm",
+    "draw",
     "classifier",
 )
 EXPERIMENTS = (
@@ -33,6 +36,8 @@ EXPERIMENTS = (
     "infogan_codes",
     "gan_losses",
     "ring_modes",
+    "row_cells",
+    "draw_bound",
 )
 
 app = typer.Typer(
@@ -139,7 +144,7 @@ def train(
         out,
         minutes=history.seconds / 60,
         data=f"Fashion-MNIST, {'all' if full else 'a sample of'} {len(images):,} training images",
-        command=train_command(name, epochs, seed, full),
+        command=train_command(name, epochs, seed, full, precision),
         seed=options["seed"],
         epochs=options["epochs"],
     )
@@ -267,9 +272,12 @@ def load(source: str, device: str) -> Any:
     return zoo.load(source, where)
 
 
-def train_command(name: str, epochs: int | None, seed: int | None, full: bool) -> str:
+def train_command(
+    name: str, epochs: int | None, seed: int | None, full: bool, precision: str = "auto"
+) -> str:
     """The command that reproduces a run."""
-    options: dict[str, Any] = {"--epochs": epochs, "--seed": seed}
+    asked = None if precision == "auto" else precision
+    options: dict[str, Any] = {"--epochs": epochs, "--seed": seed, "--precision": asked}
     words = [word for k, v in options.items() if v is not None for word in (k, str(v))]
     return shlex.join(["companion", "train", name, *words, *([] if full else ["--sample-data"])])
 

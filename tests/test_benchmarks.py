@@ -29,11 +29,13 @@ def test_one_tiny_round(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert stored["rows"] == rows
     assert stored["machine"]["threads"] == 1
     bars = [0.95] * len(throughput.MODELS) + [2.0, 1.25]
-    assert [row["bar"] for row in rows] == bars + [0.95, 2.0] * len(throughput.MULTILAYER)
+    bars += [0.95, 2.0] * len(throughput.MULTILAYER) + [0.95] * len(throughput.BY_HAND)
+    assert [row["bar"] for row in rows] == bars
     assert all(row["ratio"] > 0 for row in rows)
     printed = capsys.readouterr().out
     assert "VAE: train / DataLoader loop" in printed
     assert "WGANGP: train / DataLoader loop" in printed
+    assert "SequenceModel, lstm: train / bare loop" in printed
     assert "no GPU" in printed
 
 

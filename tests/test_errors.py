@@ -18,7 +18,14 @@ import pytest
 import torch
 
 from companion import zoo
-from companion.data import batches, check_labels, fashion, fashion_mnist, to_float
+from companion.data import (
+    batches,
+    check_labels,
+    fashion,
+    fashion_mnist,
+    moving_fashion,
+    to_float,
+)
 from companion.metrics import (
     bits_per_dimension,
     class_shares,
@@ -27,8 +34,9 @@ from companion.metrics import (
     png_bits_per_dimension,
     webp_bits_per_dimension,
 )
-from companion.models import DCGAN, VAE, RowRNN
+from companion.models import DCGAN, DRAW, VAE, PixelRNN, RowRNN, SequenceModel
 from companion.models.classifier import Classifier
+from companion.models.gated_rnn import set_forget_bias
 from companion.training import CheckpointError, load_tensors, save_tensors, train
 
 IMAGES = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -55,6 +63,9 @@ def takers() -> dict[str, Callable[[torch.Tensor], object]]:
         "VAE.log_prob_bound": VAE(width=2).log_prob_bound,
         "DCGAN.discriminate": DCGAN(width=2).discriminate,
         "RowRNN.log_prob": RowRNN(hidden_size=2).log_prob,
+        "PixelRNN.log_prob": PixelRNN(hidden_size=2).log_prob,
+        "DRAW.glimpses": DRAW(hidden_size=2).glimpses,
+        "moving_fashion": moving_fashion,
         "Classifier": Classifier(width=2),
         "image_features": image_features,
         "class_shares": class_shares,
@@ -251,6 +262,30 @@ OTHER_CASES = [
         "values from -",
         r"\[0, 1\]",
         r"\(images \+ 1\) / 2",
+    ),
+    Case(
+        "sequences of another width",
+        lambda: SequenceModel(input_size=2).loss(IMAGES, FEATURES[:4, 0]),
+        ValueError,
+        r"got \(4, 1, 28, 28\)",
+        r"\(N, 1, T, 2\)",
+        "input_size=28",
+    ),
+    Case(
+        "a symbol for each sequence",
+        lambda: SequenceModel(input_size=28).loss(IMAGES, torch.arange(4)),
+        ValueError,
+        r"got int64 of \(4,\)",
+        r"int64 of shape \(4, 28\)",
+        "one for each step",
+    ),
+    Case(
+        "a forget gate where there is none",
+        lambda: set_forget_bias(torch.nn.GRU(2, 3), 1.0),  # type: ignore[arg-type]
+        TypeError,
+        "got GRU",
+        "only an LSTM",
+        "use set_forget_bias",
     ),
     Case(
         "an unknown device",

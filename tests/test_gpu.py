@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from companion import train
-from companion.data import to_float
-from companion.models import DCGAN, VAE, RowRNN
+from companion.data import adding_problem, to_float
+from companion.models import DCGAN, VAE, RowRNN, SequenceModel
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="torch finds no CUDA GPU on this machine"
@@ -86,6 +86,21 @@ def test_likelihoods_are_those_of_the_cpu() -> None:
         rtol=1e-4,
         atol=1e-2,
     )
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_recurrent_networks_run_in_the_kernels_of_cudnn(cell: str) -> None:
+    torch.manual_seed(0)
+    model = SequenceModel(cell, 2, 16)
+    sequences, sums = adding_problem(8, 20, rng=torch.Generator().manual_seed(0))
+    expected = model.loss(sequences, sums)
+    model.cuda()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        loss = model.loss(sequences.cuda(), sums.cuda())
+        loss.backward()
+    called = {event.key for event in profile.key_averages()}
+    assert {"aten::_cudnn_rnn", "aten::_cudnn_rnn_backward"} <= called
+    torch.testing.assert_close(loss.cpu(), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_model_returns_to_the_device_that_it_came_from() -> None:

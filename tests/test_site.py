@@ -31,7 +31,8 @@ CHAPTERS = [
     "start/distances",
     *(f"vae/{name}" for name in ("elbo", "vae", "beta_vae", "iwae", "vq_vae")),
     *(f"gan/{name}" for name in ("minimax", "dcgan", "stability", "infogan", "evaluation")),
-    "rnn/rows",
+    *(f"rnn/{name}" for name in ("recurrence", "gates", "rows", "pixels", "video", "draw")),
+    "rnn/side_by_side",
 ]
 PATIENCE = 120_000  # milliseconds; a busy machine is no fault of the site
 CHROMIUM_FLAGS = [
@@ -210,7 +211,7 @@ def is_hash(alt: str) -> bool:
 
 def test_the_chapters_are_there(pages: list[str]) -> None:
     reference = ["notation", "glossary", "api", "model_cards", "times", "bibliography"]
-    wanted = {f"book/{name}.html" for name in ["index", "vae/index", *CHAPTERS]}
+    wanted = {f"book/{name}.html" for name in ["index", "vae/index", "gan/index", "rnn/index", *CHAPTERS]}
     wanted |= {f"book/reference/{name}.html" for name in ["field_guide", *reference]}
     assert wanted <= set(pages), f"missing: {sorted(wanted - set(pages))}"
 

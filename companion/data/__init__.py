@@ -6,16 +6,24 @@ A data set is one ``uint8`` tensor; a batch of it becomes floats in [0, 1] where
 from companion.data.batching import batches, batches_per_epoch
 from companion.data.fashion import CLASS_NAMES, LabeledImages, fashion_mnist
 from companion.data.images import check_images, check_labels, to_float, to_uint8
+from companion.data.moving import bounce, check_sequences, moving_fashion
 from companion.data.points import ring_centers, ring_of_gaussians
+from companion.data.sequences import adding_problem, copy_chance, copy_task
 
 __all__ = [
     "CLASS_NAMES",
     "LabeledImages",
+    "adding_problem",
     "batches",
     "batches_per_epoch",
+    "bounce",
     "check_images",
     "check_labels",
+    "check_sequences",
+    "copy_chance",
+    "copy_task",
     "fashion_mnist",
+    "moving_fashion",
     "ring_centers",
     "ring_of_gaussians",
     "to_float",

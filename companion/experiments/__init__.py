@@ -34,11 +34,14 @@ FOLDER = Path(__file__).parent
 NAMES = (
     "codebook_use",
     "dcgan_ingredients",
+    "draw_bound",
     "gan_losses",
     "importance_samples",
     "infogan_codes",
+    "memory_tasks",
     "rate_distortion",
     "ring_modes",
+    "row_cells",
 )
 DATA = "Fashion-MNIST, all 60,000 training images, measured on the 10,000 test images"
 
@@ -100,13 +103,13 @@ def measure(name: str, **setting: Any) -> dict[str, Any]:
     return _module(name).measure(**setting)
 
 
-def train(model: nn.Module, images: Tensor, **options: Any) -> None:
+def train(model: nn.Module, *data: Tensor, **options: Any) -> None:
     """:func:`companion.training.train` without a bar; a run that was stopped is no result.
 
     Raises:
         KeyboardInterrupt: if Ctrl-C stopped the training.
     """
-    if training.train(model, images, progress=False, **options).interrupted:
+    if training.train(model, *data, progress=False, **options).interrupted:
         raise KeyboardInterrupt
 
 

@@ -15,6 +15,12 @@ from companion.metrics.features import class_shares, image_features, inception_f
 from companion.metrics.frechet import frechet_distance
 from companion.metrics.modes import modes_covered, share_near_modes
 from companion.metrics.neighbors import PRDC, Neighbors, nearest_neighbors, prdc
+from companion.metrics.video import (
+    constant_velocity,
+    copy_last_frame,
+    frame_errors,
+    frame_ssim,
+)
 
 __all__ = [
     "PRDC",
@@ -23,6 +29,10 @@ __all__ = [
     "bits_per_dimension",
     "box_js_divergence",
     "class_shares",
+    "constant_velocity",
+    "copy_last_frame",
+    "frame_errors",
+    "frame_ssim",
     "frechet_distance",
     "gaussian_kl_divergence",
     "gaussian_wasserstein_distance",

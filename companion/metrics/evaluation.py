@@ -9,11 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion.data import CLASS_NAMES, LabeledImages, fashion_mnist, to_float
+from companion.data import CLASS_NAMES, LabeledImages, fashion_mnist, moving_fashion, to_float
 from companion.likelihoods import binarize, bits_per_dimension
 from companion.metrics.codecs import png_bits_per_dimension, webp_bits_per_dimension
 from companion.metrics.features import image_features, shares_of_features
 from companion.metrics.frechet import frechet_distance
+from companion.metrics.video import (
+    constant_velocity,
+    copy_last_frame,
+    frame_errors,
+    frame_ssim,
+)
 from companion.progress import progress_bar
 
 QUICK_IMAGES = 1000
@@ -36,14 +42,18 @@ def evaluate(
     - `sample`: **frechet_distance** of as many samples as test images to these, in the zoo
       classifier's features, and the **class_shares** of the samples; if `sample` knows `mean`,
       also **frechet_distance_of_means**, of decoded means without pixel noise;
-    - neither, but logits: **accuracy**.
+    - `predict`: **frame_errors** and **frame_ssim**, squared error and structural similarity,
+      averaged over the predicted frames of one sequence for each test image, made with `seed`;
+      **frame_errors_copying** and **frame_errors_constant_velocity** of the two predictions that
+      know nothing;
+    - none of them, but logits: **accuracy**.
 
     A model with the attribute `binary` is measured on black-and-white test images, drawn once
     with `seed`, and in nats per image, for it gives gray levels no likelihood:
-    **negative_bound**, with the model's own number of samples, and **negative_log_likelihood**,
-    estimated with 1,000. Its samples are compared with these images, its means, which are gray,
-    with the gray ones; the class shares are those of the means, for the classifier knows gray
-    images only.
+    **negative_bound**, with the model's own number of samples, and, if it can use any number of
+    them, **negative_log_likelihood**, estimated with 1,000. Its samples are compared with these
+    images, its means, which are gray, with the gray ones; the class shares are those of the
+    means, for the classifier knows gray images only.
 
     Args:
         model: in any mode, on any device; left as it was.
@@ -76,9 +86,10 @@ def evaluate(
         if hasattr(model, "log_prob_bound"):
             bound = mean_bound("test images")
             if binary:
-                estimate = mean_bound("likelihoods", k=IMPORTANCE_SAMPLES)
                 figures["negative_bound"] = -bound.item()
-                figures["negative_log_likelihood"] = -estimate.item()
+                if "k" in inspect.signature(model.log_prob_bound).parameters:
+                    estimate = mean_bound("likelihoods", k=IMPORTANCE_SAMPLES)
+                    figures["negative_log_likelihood"] = -estimate.item()
             else:
                 bits = bits_per_dimension(bound, gray[0].numel())
                 figures["bits_per_dimension"] = bits.item()
@@ -94,6 +105,8 @@ def evaluate(
                 figures[f"frechet_distance{suffix}"] = frechet_distance(fake, against)
                 if bool(options) == binary:
                     figures["class_shares"] = shares_of_features(fake).tolist()
+        elif hasattr(model, "predict"):
+            figures |= _of_video(model, gray, seed, progress)
         elif not figures:
             right = [
                 (model(to_float(x).to(device)).argmax(1).cpu() == y).double()
@@ -159,6 +172,10 @@ def report(figures: dict[str, Any], references: dict[str, float]) -> list[str]:
             lines.append((title, f"{value:.3f}", f"{floor:.3f} for {kind} training images"))
         elif name == "negative_bound":
             lines.append((title, f"{value:.2f}", "nats per black-and-white test image"))
+        elif name.startswith("frame_errors"):
+            lines.append((title, f"{value:.2f}", "summed over the pixels of a frame"))
+        elif name == "frame_ssim":
+            lines.append((title, f"{value:.3f}", "1 for equal frames"))
         elif name == "negative_log_likelihood":
             samples = f"{IMPORTANCE_SAMPLES:,} importance samples"
             lines.append((title, f"{value:.2f}", f"nats, estimated with {samples}"))
@@ -166,6 +183,29 @@ def report(figures: dict[str, Any], references: dict[str, float]) -> list[str]:
             lines.append((title, f"{value:.4f}", ""))
     first, second = (max(len(line[i]) for line in lines) for i in (0, 1))
     return [f"{a:{first}}  {b:>{second}}  {c}".rstrip() for a, b, c in lines]
+
+
+def _of_video(model: Any, images: Tensor, seed: int, progress: bool) -> dict[str, float]:
+    """Errors of predicted frames, means over all frames and sequences."""
+    frames, known = model.frames_in + model.frames_out, model.frames_in
+    rng = torch.Generator().manual_seed(seed)
+    device = next(model.parameters()).device
+    sums: dict[str, float] = {}
+    for batch in _bar(images.split(BATCH), "sequences", progress):
+        sequences = moving_fashion(batch, frames, model.size, rng=rng)
+        past, future = sequences[:, :known], sequences[:, known:]
+        predicted = model.predict(past.to(device)).cpu()
+        copies = copy_last_frame(past, model.frames_out)
+        drift = constant_velocity(past, model.frames_out)
+        for name, error in (
+            ("frame_errors", frame_errors(predicted, future)),
+            ("frame_ssim", frame_ssim(predicted, future)),
+            ("frame_errors_copying", frame_errors(copies, future)),
+            ("frame_errors_constant_velocity", frame_errors(drift, future)),
+        ):
+            share = len(batch) / len(images)
+            sums[name] = sums.get(name, 0.0) + share * error.mean().item()
+    return sums
 
 
 def _kinds_of_samples(sample: Callable[..., Tensor]) -> Iterator[tuple[dict[str, bool], str]]:

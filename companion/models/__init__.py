@@ -2,10 +2,15 @@
 
 from companion.models.beta_vae import BetaVAE
 from companion.models.classifier import Classifier
+from companion.models.conv_lstm import ConvLSTM
 from companion.models.dcgan import DCGAN
+from companion.models.draw import DRAW
 from companion.models.gan import GAN
+from companion.models.gated_rnn import GRUByHand, LSTMByHand
 from companion.models.infogan import InfoGAN
 from companion.models.iwae import IWAE
+from companion.models.pixel_rnn import PixelCNN, PixelRNN
+from companion.models.rnn import PlainRNN, SequenceModel
 from companion.models.row_rnn import RowRNN
 from companion.models.vae import VAE
 from companion.models.vq_vae import VQVAE
@@ -13,6 +18,7 @@ from companion.models.wgan import LSGAN, R1GAN, WGAN, WGANGP, HingeGAN
 
 __all__ = [
     "DCGAN",
+    "DRAW",
     "GAN",
     "IWAE",
     "LSGAN",
@@ -23,7 +29,14 @@ __all__ = [
     "WGANGP",
     "BetaVAE",
     "Classifier",
+    "ConvLSTM",
+    "GRUByHand",
     "HingeGAN",
     "InfoGAN",
+    "LSTMByHand",
+    "PixelCNN",
+    "PixelRNN",
+    "PlainRNN",
     "RowRNN",
+    "SequenceModel",
 ]

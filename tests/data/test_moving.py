@@ -1,0 +1,115 @@
+"""Flying garments: known motions, walls, overlaps, and one random number after the other."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from companion.data import bounce, check_sequences, fashion_mnist, moving_fashion, to_float
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return to_float(fashion_mnist().images[:12])
+
+
+@pytest.mark.parametrize(("size", "side"), [(32, 14), (64, 28)])
+def test_shapes_and_range(images: Tensor, size: int, side: int) -> None:
+    sequences = moving_fashion(images, 7, size, rng=generator())
+    assert sequences.shape == (12, 7, 1, size, size)
+    assert sequences.dtype == torch.float32
+    assert sequences.min() >= 0
+    assert sequences.max() <= 1
+    check_sequences(sequences, size)
+
+
+def test_the_same_seed_makes_the_same_sequences(images: Tensor) -> None:
+    first = moving_fashion(images, rng=generator(3))
+    assert torch.equal(first, moving_fashion(images, rng=generator(3)))
+    assert not torch.equal(first, moving_fashion(images, rng=generator(4)))
+    torch.manual_seed(3)
+    assert torch.equal(first, moving_fashion(images))
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_a_single_garment_is_always_whole(images: Tensor, size: int) -> None:
+    """It never leaves the frame: its sum of pixels and its brightest one stay what they are."""
+    sequences = moving_fashion(images, 30, size, garments=1, rng=generator())
+    shrunk = images if size == 64 else torch.nn.functional.avg_pool2d(images, 2)
+    for n in range(len(images)):
+        sums = sequences[n].sum(dim=(1, 2, 3))
+        torch.testing.assert_close(sums, shrunk[n].sum().expand(30), rtol=1e-5, atol=1e-4)
+        assert torch.equal(sequences[n].amax(dim=(1, 2, 3)), shrunk[n].max().expand(30))
+
+
+def test_overlapping_garments_show_the_brighter_pixel(images: Tensor) -> None:
+    """Two of one garment, batch of one: the frame is the maximum of its two layers."""
+    both = moving_fashion(images[:1], 10, 32, garments=2, rng=generator())[0]
+    draw = torch.rand(1, 2, 4, generator=generator())
+    shrunk = torch.nn.functional.avg_pool2d(images[:1], 2)[0, 0]
+    expected = torch.zeros(10, 32, 32)
+    for _, y, x, turn in draw[0].tolist():
+        velocity = 1.8 * torch.tensor([math.sin(2 * math.pi * turn), math.cos(2 * math.pi * turn)])
+        for t, (row, column) in enumerate(bounce(18 * torch.tensor([y, x]), velocity, 18.0, 10)):
+            i, j = round(row.item()), round(column.item())
+            place = expected[t, i : i + 14, j : j + 14]
+            place.copy_(torch.maximum(place, shrunk))
+    torch.testing.assert_close(both[:, 0], expected)
+
+
+def test_every_image_leads_its_own_sequence(images: Tensor) -> None:
+    """Brightest pixels: no sequence is darker than the garment that it belongs to."""
+    shrunk = torch.nn.functional.avg_pool2d(images, 2)
+    first = moving_fashion(images, 1, rng=generator())[:, 0]
+    assert (first.sum(dim=(1, 2, 3)) >= shrunk.sum(dim=(1, 2, 3)) - 1e-3).all()
+
+
+def test_motion_is_straight_and_mirrored_at_the_walls() -> None:
+    start, velocity = torch.tensor([0.0, 9.0]), torch.tensor([1.0, -4.0])
+    path = bounce(start, velocity, 10.0, 8)
+    assert path[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert path[:, 1].tolist() == [9, 5, 1, 3, 7, 9, 5, 1]
+    far = bounce(torch.rand(50, 2) * 18, 30 * torch.randn(50, 2), 18.0, 40)
+    assert far.shape == (50, 40, 2)
+    assert far.min() >= 0
+    assert far.max() <= 18
+
+
+def test_the_speed_is_a_tenth_of_the_way_between_the_walls(images: Tensor) -> None:
+    """Center of mass of single garments, in steps that meet no wall: 3.6 pixels of 36."""
+    sequences = moving_fashion(images, 3, 64, garments=1, rng=generator(1))[:, :, 0]
+    axis = torch.arange(64.0)
+    total = sequences.sum(dim=(2, 3))
+    center = torch.stack(
+        [(sequences.sum(3) * axis).sum(2) / total, (sequences.sum(2) * axis).sum(2) / total], -1
+    )
+    steps = center[:, 2] - center[:, 0]
+    speeds = (steps / 2).norm(dim=1)
+    assert speeds.max() < 3.6 + 0.8  # rounded to whole pixels
+    assert speeds.median() > 3.0
+
+
+def test_the_images_are_left_alone(images: Tensor) -> None:
+    before = images.clone()
+    moving_fashion(images, 2)
+    assert torch.equal(images, before)
+
+
+def test_mistakes_are_refused(images: Tensor) -> None:
+    with pytest.raises(ValueError, match="size must be 32 or 64, .* got 48"):
+        moving_fashion(images, size=48)
+    with pytest.raises(ValueError, match="frames and garments must be at least 1, got 0 and 2"):
+        moving_fashion(images, frames=0)
+    with pytest.raises(ValueError, match=r"images must have shape \(N, 1, 28, 28\)"):
+        moving_fashion(images[:, :, :20])
+    with pytest.raises(TypeError, match="got uint8"):
+        moving_fashion((255 * images).byte())
+    with pytest.raises(ValueError, match=r"frames must have shape \(N, T, 1, 32, 32\), got"):
+        check_sequences(images, 32)
+    with pytest.raises(TypeError, match="got list"):
+        check_sequences([1])  # type: ignore[arg-type]
