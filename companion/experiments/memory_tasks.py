@@ -61,7 +61,8 @@ def measure(
 
     - **loss**: mean squared error; of the copy task the cross-entropy in nats per step;
     - **loss_over_time**: the same after each epoch;
-    - **recalled**: of the copy task, the share of its symbols that are the likeliest answer, else null.
+    - **recalled**: of the copy task, the share of its symbols that are the likeliest answer; of the
+      adding problem None.
     """
     make = adding_problem if task == "adding" else copy_task
     inputs, targets = make(SEQUENCES, length, rng=torch.Generator().manual_seed(1000 + seed))
