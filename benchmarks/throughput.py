@@ -52,7 +52,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "VQVAE": VQVAE,
     "DCGAN": DCGAN,
     "RowRNN": RowRNN,
-    "ConvLSTM": ConvLSTM,
+    "ConvLSTM": lambda: ConvLSTM(hidden_size=16, layers=1),
     "DRAW": DRAW,
     "PixelRNN": PixelRNN,
     "PixelCNN": PixelCNN,

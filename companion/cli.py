@@ -38,6 +38,7 @@ EXPERIMENTS = (
     "ring_modes",
     "row_cells",
     "draw_bound",
+    "memory_tasks",
 )
 
 app = typer.Typer(
