@@ -211,7 +211,9 @@ def is_hash(alt: str) -> bool:
 
 def test_the_chapters_are_there(pages: list[str]) -> None:
     reference = ["notation", "glossary", "api", "model_cards", "times", "bibliography"]
-    wanted = {f"book/{name}.html" for name in ["index", "vae/index", "gan/index", "rnn/index", *CHAPTERS]}
+    wanted = {
+        f"book/{name}.html" for name in ["index", "vae/index", "gan/index", "rnn/index", *CHAPTERS]
+    }
     wanted |= {f"book/reference/{name}.html" for name in ["field_guide", *reference]}
     assert wanted <= set(pages), f"missing: {sorted(wanted - set(pages))}"
 
