@@ -164,7 +164,7 @@ RECIPES: dict[str, Recipe] = {
         constructor="companion.models.conv_lstm:ConvLSTM",
         arguments={"hidden_size": 64, "layers": 1},
         training={
-            "epochs": 1,
+            "epochs": 6,
             "batch_size": 32,
             "seed": 0,
             "schedule": "cosine",
