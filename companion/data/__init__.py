@@ -6,7 +6,7 @@ A data set is one ``uint8`` tensor; a batch of it becomes floats in [0, 1] where
 from companion.data.batching import batches, batches_per_epoch
 from companion.data.fashion import CLASS_NAMES, LabeledImages, fashion_mnist
 from companion.data.images import check_images, check_labels, to_float, to_uint8
-from companion.data.moving import bounce, check_sequences, moving_fashion
+from companion.data.moving import bounce, check_sequences, flights, moving_fashion, paint
 from companion.data.points import ring_centers, ring_of_gaussians
 from companion.data.sequences import adding_problem, copy_chance, copy_task
 
@@ -23,7 +23,9 @@ __all__ = [
     "copy_chance",
     "copy_task",
     "fashion_mnist",
+    "flights",
     "moving_fashion",
+    "paint",
     "ring_centers",
     "ring_of_gaussians",
     "to_float",

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from companion.data.images import check_images
 
 SPEED = 0.1  # of the way from wall to wall, per frame
+SIDES = {32: 14, 64: 28}  # of a garment, in a frame of that size
 
 
 def moving_fashion(
@@ -45,30 +46,72 @@ def moving_fashion(
     Source: Srivastava, Mansimov and Salakhutdinov (2015), section 3.1.
     """
     check_images(images, (1, 28, 28))
-    if size not in (32, 64):
-        raise ValueError(f"size must be 32 or 64, the height and width of a frame, got {size}")
+    _check_size(size)
     if frames < 1 or garments < 1:
         raise ValueError(
             f"frames and garments must be at least 1, got {frames} and {garments}; "
             "the usual choice is 20 frames of 2 garments"
         )
-    small = F.avg_pool2d(images, 2) if size == 32 else images
-    n, side = len(images), small.shape[-1]
+    travel = size - SIDES[size]
+    n = len(images)
     draw = torch.rand(n, garments, 4, generator=rng, device=rng.device if rng else images.device)
     chance = draw.to(images.device)  # which garment, and its y, x and direction
     others = (chance[..., 0] * n).long().clamp(max=n - 1)
     others[:, 0] = torch.arange(n, device=images.device)
-    angle = 2 * torch.pi * chance[..., 3]
-    travel = size - side
-    velocity = SPEED * travel * torch.stack([angle.sin(), angle.cos()], dim=-1)
-    where = bounce(travel * chance[..., 1:3], velocity, travel, frames).round().long()
+    return paint(images[others, 0], flights(chance[..., 1:], travel, frames), size)
 
+
+def flights(chance: Tensor, travel: int = 18, frames: int = 20) -> Tensor:
+    r"""Paths on whole pixels: start anywhere, fly in any direction, see :func:`bounce`.
+
+    .. math:: s = L\,(u_1, u_2), \qquad v = \tfrac{L}{10}\,(\sin 2\pi u_3, \cos 2\pi u_3)
+
+    Args:
+        chance: :math:`u`, three numbers in [0, 1] for each path, shape ``(..., 3)``.
+        travel: the way between the walls, L: 18 pixels in frames of 32, 36 in those of 64.
+        frames: T.
+
+    Returns:
+        Rows and columns of the garment's upper left corner, int64, shape ``(..., T, 2)``.
+
+    Source: Srivastava, Mansimov and Salakhutdinov (2015), section 3.1.
+    """
+    angle = 2 * torch.pi * chance[..., 2]
+    velocity = SPEED * travel * torch.stack([angle.sin(), angle.cos()], dim=-1)
+    return bounce(travel * chance[..., :2], velocity, travel, frames).round().long()
+
+
+def paint(garments: Tensor, paths: Tensor, size: int = 32) -> Tensor:
+    """Frames with garments on their paths; where they overlap the brighter pixel is seen.
+
+    Args:
+        garments: G of them for each sequence, ``(N, G, 28, 28)``, floats in [0, 1].
+        paths: int64 rows and columns of their upper left corners, ``(N, G, T, 2)``. What leaves
+            the frame is not seen.
+        size: 64, or 32, where the garments are shrunk, see :func:`moving_fashion`.
+
+    Returns:
+        Shape ``(N, T, 1, size, size)``.
+
+    Raises:
+        ValueError: if the shapes or the size do not fit.
+    """
+    if garments.ndim != 4 or paths.ndim != 4 or garments.shape[:2] != paths.shape[:2]:
+        raise ValueError(
+            "garments (N, G, 28, 28) and paths (N, G, T, 2) must belong to the same sequences, "
+            f"got {tuple(garments.shape)} and {tuple(paths.shape)}; for one garment a sequence "
+            "use images and paths[:, None]"
+        )
+    _check_size(size)
+    small = F.avg_pool2d(garments, 28 // SIDES[size])
+    n, count, side = small.shape[:3]
     # Row i of a frame shows row i - y of the garment, or the empty row that follows its last one.
-    inside = torch.arange(size, device=images.device) - where[..., None]  # (N, G, T, 2, size)
+    inside = torch.arange(size, device=paths.device) - paths[..., None]  # (N, G, T, 2, size)
     inside = inside.where((inside >= 0) & (inside < side), side)
     rows, columns = inside.unbind(dim=3)
-    padded = F.pad(small[:, 0], (0, 1, 0, 1))  # (N, side + 1, side + 1)
-    layers = padded[others[:, :, None, None, None], rows[..., :, None], columns[..., None, :]]
+    padded = F.pad(small, (0, 1, 0, 1))  # (N, G, side + 1, side + 1)
+    which = torch.arange(n * count, device=paths.device).view(n, count, 1, 1, 1)
+    layers = padded.flatten(0, 1)[which, rows[..., :, None], columns[..., None, :]]
     return layers.amax(dim=1)[:, :, None]  # over the garments: (N, T, 1, size, size)
 
 
@@ -106,3 +149,8 @@ def check_sequences(frames: Tensor, size: int | None = None) -> None:
             "make them with moving_fashion(images), or add missing dimensions with [:, :, None]"
         )
     check_images(frames.flatten(0, 1) if isinstance(frames, Tensor) else frames)
+
+
+def _check_size(size: int) -> None:
+    if size not in SIDES:
+        raise ValueError(f"size must be 32 or 64, the height and width of a frame, got {size}")

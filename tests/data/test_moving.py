@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from companion.data import bounce, check_sequences, fashion_mnist, moving_fashion, to_float
+from companion.data import (
+    bounce,
+    check_sequences,
+    fashion_mnist,
+    flights,
+    moving_fashion,
+    paint,
+    to_float,
+)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -94,6 +102,35 @@ def test_the_speed_is_a_tenth_of_the_way_between_the_walls(images: Tensor) -> No
     assert speeds.median() > 3.0
 
 
+def test_flights_are_straight_and_on_whole_pixels() -> None:
+    """u = (0, 1/2, 0): from the left end of the middle row, one tenth of the way to the right."""
+    chance = torch.tensor([[0.5, 0.0, 0.0], [1.0, 1.0, 0.5]])
+    paths = flights(chance, travel=20, frames=4)
+    assert paths.dtype == torch.int64
+    assert paths[0].tolist() == [[10, 0], [10, 2], [10, 4], [10, 6]]
+    assert paths[1].tolist() == [[20, 20], [20, 18], [20, 16], [20, 14]]
+    many = flights(torch.rand(500, 3, generator=generator()), frames=40)
+    assert many.min() == 0
+    assert many.max() == 18
+    assert many.diff(dim=1).abs().max() == 2
+
+
+def test_what_leaves_the_frame_is_not_seen(images: Tensor) -> None:
+    garments = images[:1]
+    paths = torch.tensor([[0, 0], [-3, 25], [64, 0]])[None, None]
+    frames = paint(garments, paths, 64)[0, :, 0]
+    expected = torch.zeros(3, 64, 64)
+    expected[0, :28, :28] = garments[0, 0]
+    expected[1, :25, 25:53] = garments[0, 0, 3:]
+    assert torch.equal(frames, expected)
+
+
+def test_moving_fashion_is_flights_that_are_painted(images: Tensor) -> None:
+    chance = torch.rand(12, 1, 4, generator=generator(5))[..., 1:]
+    painted = paint(images, flights(chance, 36, 7), 64)
+    assert torch.equal(painted, moving_fashion(images, 7, 64, 1, rng=generator(5)))
+
+
 def test_the_images_are_left_alone(images: Tensor) -> None:
     before = images.clone()
     moving_fashion(images, 2)
@@ -113,3 +150,7 @@ def test_mistakes_are_refused(images: Tensor) -> None:
         check_sequences(images, 32)
     with pytest.raises(TypeError, match="got list"):
         check_sequences([1])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"the same sequences, got \(12, 1, 28, 28\)"):
+        paint(images, torch.zeros(12, 20, 2, dtype=torch.int64))
+    with pytest.raises(ValueError, match="size must be 32 or 64, .* got 28"):
+        paint(images, torch.zeros(12, 1, 20, 2, dtype=torch.int64), size=28)
