@@ -197,7 +197,7 @@ RECIPES: dict[str, Recipe] = {
             "write_size": 7,
         },
         training={
-            "epochs": 6,
+            "epochs": 18,
             "batch_size": 64,
             "seed": 0,
             "schedule": "cosine",

@@ -16,7 +16,7 @@ def test_every_setting_was_measured(stored: experiments.Result) -> None:
     assert stored.command == "companion experiment draw_bound"
     assert "60,000 training images" in stored.data
     assert stored.machine
-    assert len(stored.figures("negative_bound", model="vae", epochs=6)) == 3
+    assert len(stored.figures("negative_bound", model="vae", epochs=18)) == 3
     for point in stored.points:
         assert draw_bound.LATENT % point["setting"]["steps"] == 0
         assert 200 < point["figures"]["negative_bound"] < 300
@@ -31,8 +31,8 @@ def test_the_bound_rises_with_the_steps(stored: experiments.Result) -> None:
 def test_draw_is_better_than_the_vae_of_equal_latent_size(stored: experiments.Result) -> None:
     card = zoo.card("draw")
     assert card.arguments["steps"] * card.arguments["latent_dim"] == draw_bound.LATENT
-    assert card.epochs == 6
-    vaes = stored.figures("negative_bound", model="vae", epochs=6)
+    assert card.epochs == 18
+    vaes = stored.figures("negative_bound", model="vae", epochs=18)
     assert card.metrics["negative_bound"] < min(vaes) - 2
     (few,) = stored.figures("negative_bound", model="vae", epochs=1)
     assert stored.figures("negative_bound", model="draw", steps=8)[0] < few - 2
