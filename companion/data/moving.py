@@ -74,8 +74,16 @@ def flights(chance: Tensor, travel: int = 18, frames: int = 20) -> Tensor:
     Returns:
         Rows and columns of the garment's upper left corner, int64, shape ``(..., T, 2)``.
 
+    Raises:
+        ValueError: if there are not three numbers for each path.
+
     Source: Srivastava, Mansimov and Salakhutdinov (2015), section 3.1.
     """
+    if chance.shape[-1:] != (3,):
+        raise ValueError(
+            f"chance must have shape (..., 3), got {tuple(chance.shape)}; "
+            "draw it with torch.rand(n, 3)"
+        )
     angle = 2 * torch.pi * chance[..., 2]
     velocity = SPEED * travel * torch.stack([angle.sin(), angle.cos()], dim=-1)
     return bounce(travel * chance[..., :2], velocity, travel, frames).round().long()
@@ -96,7 +104,8 @@ def paint(garments: Tensor, paths: Tensor, size: int = 32) -> Tensor:
     Raises:
         ValueError: if the shapes or the size do not fit.
     """
-    if garments.ndim != 4 or paths.ndim != 4 or garments.shape[:2] != paths.shape[:2]:
+    fit = garments.shape[2:] == (28, 28) and paths.shape[3:] == (2,)
+    if not fit or garments.shape[:2] != paths.shape[:2]:
         raise ValueError(
             "garments (N, G, 28, 28) and paths (N, G, T, 2) must belong to the same sequences, "
             f"got {tuple(garments.shape)} and {tuple(paths.shape)}; for one garment a sequence "

@@ -154,3 +154,7 @@ def test_mistakes_are_refused(images: Tensor) -> None:
         paint(images, torch.zeros(12, 20, 2, dtype=torch.int64))
     with pytest.raises(ValueError, match="size must be 32 or 64, .* got 28"):
         paint(images, torch.zeros(12, 1, 20, 2, dtype=torch.int64), size=28)
+    with pytest.raises(ValueError, match=r"the same sequences, got \(12, 1, 14, 14\)"):
+        paint(images[..., ::2, ::2], torch.zeros(12, 1, 20, 2, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"chance must have shape \(..., 3\), got \(12, 4\)"):
+        flights(torch.rand(12, 4))
