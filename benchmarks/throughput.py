@@ -22,6 +22,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from companion import train
 from companion.data import adding_problem, fashion_mnist
+from companion.game import Player
+from companion.machine import processor
 from companion.models import (
     DCGAN,
     DRAW,
@@ -40,7 +42,6 @@ from companion.models import (
     RowRNN,
     SequenceModel,
 )
-from companion.training import Player
 
 BATCH_SIZE = 128
 SMALL_BATCH = 64  # of the multilayer GANs, as usual scripts have it
@@ -297,19 +298,12 @@ def measure(comparison: Comparison, rounds: int, gpu: bool = False) -> dict[str,
 
 def machine() -> dict[str, Any]:
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main(rounds: int = 7, steps: int = 20, results: Path = RESULTS) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
         training,
         zoo,
     )
-    from companion.training import Player, train
+    from companion.game import Player
+    from companion.training import train
 
 __version__ = "0.4.0"
 
@@ -41,12 +42,16 @@ __all__ = [
 ]
 
 
+# What stands at the top, and where it comes from; all else are modules.
+PLACES = {"Player": "companion.game", "train": "companion.training"}
+
+
 def __getattr__(name: str) -> Any:
     """Import a part when it is first asked for: `companion --help` need not wait for torch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in ("Player", "train"):
-        return getattr(importlib.import_module("companion.training"), name)
+    if name in PLACES:
+        return getattr(importlib.import_module(PLACES[name]), name)
     return importlib.import_module(f"companion.{name}")
 
 

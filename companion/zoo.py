@@ -12,8 +12,6 @@ unpickled, and weights whose SHA-256 is not the card's are refused.
 import hashlib
 import importlib
 import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
@@ -23,7 +21,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from companion.training.checkpoint import CheckpointError, load_tensors, save_tensors, write_file
+from companion import machine
+from companion.files import CheckpointError, load_tensors, save_tensors, write_file
 
 FOLDER = Path(__file__).parent / "weights"
 WEIGHTS, CARD = "model.safetensors", "card.json"  # in the folder of a run
@@ -391,7 +390,7 @@ def save(model: nn.Module, name: str, folder: Path, minutes: float, **facts: Any
         name=name,
         constructor=made.constructor,
         arguments=dict(made.arguments),
-        machine=machine(next(model.parameters()).device),
+        machine=machine.describe(next(model.parameters()).device),
         minutes=round(minutes, 1),
         parameters=sum(p.numel() for p in model.parameters()),
         sha256=_sha256(weights),
@@ -421,19 +420,6 @@ def add(run_dir: str | Path, progress: bool = False) -> Card:
     write_file(FOLDER / f"{card.name}.safetensors", (Path(run_dir) / WEIGHTS).read_bytes())
     write_file(FOLDER / f"{card.name}.json", _json(card))
     return card
-
-
-def machine(device: torch.device) -> str:
-    """What trained the weights, in words: "2 cores AMD EPYC, CPU" or the GPU's name."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    processor = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(x.split(":")[1].strip() for x in lines if x.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return f"{os.cpu_count()} cores {processor}, {device.type.upper()}"
 
 
 def _known(name: str, known: tuple[str, ...]) -> str:

@@ -26,6 +26,7 @@ from companion.data import (
     moving_fashion,
     to_float,
 )
+from companion.files import CheckpointError, load_tensors, save_tensors
 from companion.metrics import (
     bits_per_dimension,
     class_shares,
@@ -37,7 +38,7 @@ from companion.metrics import (
 from companion.models import DCGAN, DRAW, VAE, PixelRNN, RowRNN, SequenceModel
 from companion.models.classifier import Classifier
 from companion.models.gated_rnn import set_forget_bias
-from companion.training import CheckpointError, load_tensors, save_tensors, train
+from companion.training import train
 
 IMAGES = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 LEVELS = (IMAGES * 255).to(torch.uint8)

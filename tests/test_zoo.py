@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from companion import zoo
+from companion import machine, zoo
 from companion.data import fashion_mnist
+from companion.files import CheckpointError
 from companion.metrics import evaluation
 from companion.models.classifier import Classifier
-from companion.training import CheckpointError
 
 GENERATIVE = (
     "beta_vae",
@@ -235,7 +235,7 @@ def test_add_on_a_full_disk_keeps_the_zoo(
 
 
 def test_the_machine_is_named_without_its_address() -> None:
-    assert re.fullmatch(r"\d+ cores .+, CPU", zoo.machine(torch.device("cpu")))
+    assert re.fullmatch(r"\d+ cores .+, CPU", machine.describe())
 
 
 def test_a_card_runs_no_code_but_companions_models() -> None:

@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import sys
 import time
 from pathlib import Path
@@ -29,6 +28,8 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from book._tools import ROOT, gate, name_of, notebooks
+from companion.files import write_file
+from companion.machine import processor
 
 TIMES = ROOT / "book" / "reference" / "times.json"
 NUMBERS = {1: "one", 2: "two", 4: "four", 6: "six", 8: "eight", 12: "twelve"}
@@ -73,7 +74,7 @@ def execute(path: Path, *, timeout: float = 600.0) -> float:
     tidy(notebook)
     if faults := [*gate.execution(notebook), *gate.outputs(notebook)]:
         raise NotebookError(f"{path}: " + "; ".join(faults) + "; nothing was written")
-    _write(path, nbformat.writes(notebook, version=nbformat.NO_CONVERT) + "\n")
+    write_file(path, (nbformat.writes(notebook, version=nbformat.NO_CONVERT) + "\n").encode())
     return seconds
 
 
@@ -119,7 +120,7 @@ def machine() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     kind = platform.machine().replace("x86_64", "x86-64").replace("AMD64", "x86-64")
     text = f"{NUMBERS.get(cores or 1, cores)}-core {kind} CPU"
-    if model := _cpu_model():
+    if model := processor():
         text += f", {model}"
     if threads := os.environ.get("OMP_NUM_THREADS"):
         text += ", one thread" if threads == "1" else f", {threads} threads"
@@ -139,7 +140,7 @@ def record(times: dict[str, float], path: Path = TIMES) -> None:
     for name, seconds in times.items():
         table["notebooks"][name] = {"seconds": round(seconds, 1)}
     table["notebooks"] = dict(sorted(table["notebooks"].items()))
-    _write(path, json.dumps(table, indent=1, ensure_ascii=False) + "\n")
+    write_file(path, (json.dumps(table, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _id(cell: NotebookNode, used: set[str]) -> str:
@@ -168,29 +169,6 @@ def _failure(path: Path, notebook: NotebookNode, error: Exception) -> str:
         f"{path}: cell {at} failed with {why}\n"
         f"--- the cell\n{notebook.cells[at].source}\n{trace}\nnothing was written"
     )
-
-
-def _cpu_model() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor()
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return re.sub(r"\s+|\((R|TM)\)", " ", found[1]).strip() if found else platform.processor()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

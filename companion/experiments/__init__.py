@@ -24,11 +24,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion import training
+from companion import machine, training
 from companion.data import check_images, to_float, to_uint8
+from companion.files import write_file
 from companion.progress import progress_bar
-from companion.training.checkpoint import write_file
-from companion.zoo import machine
 
 FOLDER = Path(__file__).parent
 NAMES = (
@@ -134,7 +133,7 @@ def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> 
         name=name,
         command=f"companion experiment {name}",
         data=getattr(module, "DATA", DATA),
-        machine=machine(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
+        machine=machine.describe("cuda" if torch.cuda.is_available() else "cpu"),
         points=_read(path).points if path.exists() else [],
     )
     known = [point["setting"] for point in result.points]

@@ -11,9 +11,9 @@ import torch
 
 from companion.data import fashion_mnist, to_float
 from companion.experiments import train
+from companion.game import Player
 from companion.layers import evaluating
 from companion.models.vq_vae import VQVAE, perplexity
-from companion.training import Player
 
 EPOCHS = 1
 LEARNING: dict[str, dict[str, Any]] = {

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from companion.data import fashion_mnist, to_float
 from companion.experiments import encode_sheet, train
+from companion.game import Player
 from companion.metrics import frechet_distance, image_features
 from companion.metrics.features import shares_of_features
 from companion.models.dcgan import DCGAN
-from companion.training import Player
 
 EPOCHS = 3
 WIDTH = 16

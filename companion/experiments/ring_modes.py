@@ -16,9 +16,9 @@ import torch
 
 from companion.data import ring_centers, ring_of_gaussians
 from companion.experiments import train
+from companion.game import Player
 from companion.metrics import modes_covered, share_near_modes
 from companion.models import GAN, LSGAN, R1GAN, WGAN, WGANGP, HingeGAN
-from companion.training import Player
 
 DATA = "10,000 points of a ring of eight Gaussians, measured on 2,000 samples"
 SIGMA = 0.02

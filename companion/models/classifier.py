@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion.data import check_images, check_labels
-from companion.training.game import Player
+from companion.game import Player
 
 
 def shift_and_flip(images: Tensor, shift: int = 1) -> Tensor:

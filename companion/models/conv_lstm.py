@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion.data import check_sequences, moving_fashion
+from companion.game import Player
 from companion.layers import evaluating
-from companion.training.game import Player
 
 State = tuple[Tensor, Tensor]
 

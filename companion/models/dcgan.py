@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from companion.data import check_images
+from companion.game import Player
 from companion.layers import check_codes, check_image_shape, evaluating, standard_normal
 from companion.models.gan import discriminator_loss, generator_loss
-from companion.training.game import Player
 
 
 class Generator(nn.Module):

@@ -30,10 +30,10 @@ import torch
 from torch import Tensor, nn
 
 from companion.data import check_images
+from companion.game import Player
 from companion.layers import evaluating, standard_normal
 from companion.likelihoods import bernoulli_log_prob, binarize, check_binary
 from companion.models.vae import Elbo, gaussian_kl, reparameterize
-from companion.training.game import Player
 
 
 class Window(NamedTuple):

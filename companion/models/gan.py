@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion.data import check_images
+from companion.game import Player
 from companion.layers import check_codes, check_image_shape, evaluating, standard_normal
-from companion.training.game import Player
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion.data import check_images
+from companion.game import Player
 from companion.layers import evaluating, standard_normal
 from companion.models import dcgan
 from companion.models.dcgan import DCGAN, discriminator_loss, generator_loss
-from companion.training.game import Player
 
 # The continuous codes can be read from a noiseless picture as exactly as one likes, so their
 # information has no upper bound. Below a standard deviation of 0.1 nothing more is gained.

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from companion.data import check_images
+from companion.game import Player
 from companion.layers import check_codes, evaluating, standard_normal
 from companion.likelihoods import bernoulli_log_prob, binarize, check_binary
-from companion.training.game import Player
 
 CHUNK = 2**21  # pixels that are decoded at once when a likelihood is estimated: 8 MB a tensor
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion.data import check_images
+from companion.game import Player
 from companion.layers import evaluating
 from companion.likelihoods import (
     bernoulli_log_prob,
@@ -30,7 +31,6 @@ from companion.likelihoods import (
     discretized_mixture_log_prob,
     discretized_mixture_sample,
 )
-from companion.training.game import Player
 
 KINDS = ("A", "B", "above", "rows")
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion.data import check_images
+from companion.game import Player
 from companion.layers import evaluating
 from companion.likelihoods import discretized_mixture_log_prob, discretized_mixture_sample
-from companion.training.game import Player
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 

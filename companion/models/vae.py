@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from companion.data import check_images
+from companion.game import Player
 from companion.layers import check_codes, check_image_shape, evaluating, standard_normal
 from companion.likelihoods import (
     discretized_mixture_log_prob,
     discretized_mixture_mean,
     discretized_mixture_sample,
 )
-from companion.training.game import Player
 
 
 def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion.data import check_images
+from companion.game import Player
 from companion.layers import check_image_shape, evaluating
 from companion.likelihoods import (
     discretized_mixture_log_prob,
     discretized_mixture_mean,
     discretized_mixture_sample,
 )
-from companion.training.game import Player
 
 
 class Quantized(NamedTuple):

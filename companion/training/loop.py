@@ -16,10 +16,10 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from companion.data import batches, batches_per_epoch, check_images
+from companion.files import CheckpointError, load_tensors, save_tensors
+from companion.game import Player
 from companion.progress import progress_bar
 from companion.training import hardware
-from companion.training.checkpoint import CheckpointError, load_tensors, save_tensors
-from companion.training.game import Player
 from companion.training.history import History
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -47,7 +47,7 @@ def train(
 ) -> History:
     r"""Train a model by letting its players move in turn, batch after batch.
 
-    The model says who plays (``model.players()``, see :class:`~companion.training.Player`);
+    The model says who plays (``model.players()``, see :class:`~companion.Player`);
     everything else about training is here. For each batch, each player whose turn it is takes one
     step of Adam on its own loss while the parameters of the others are held fixed. Calling
     ``train`` again with the same ``run_dir`` resumes a run that was stopped, and ends in the same

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from companion import experiments
-from companion.training import CheckpointError, History, Player
+from companion.files import CheckpointError
+from companion.game import Player
+from companion.training import History
 
 SETTINGS = [{"beta": beta, "seed": seed} for seed in (0, 1) for beta in (1.0, 2.0)]
 

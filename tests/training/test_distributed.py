@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from companion import Player, train
+from companion.files import load_tensors
 from companion.models import RowRNN
-from companion.training import load_tensors
 
 IMAGES = torch.randint(256, (24, 1, 4, 4), generator=torch.Generator().manual_seed(0)).byte()
 

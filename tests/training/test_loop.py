@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from companion import Player, train
 from companion.data import to_float
+from companion.files import load_tensors
 from companion.models import DCGAN, GAN, VAE, Classifier, RowRNN
-from companion.training import load_tensors
 
 PIXELS = torch.randint(256, (8, 1, 4, 4), generator=torch.Generator().manual_seed(0)).byte()
 Loss = Callable[..., Tensor | Mapping[str, Tensor]]

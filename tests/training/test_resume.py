@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from companion import train
+from companion.files import CheckpointError, load_tensors
 from companion.models import DCGAN, VAE
-from companion.training import CheckpointError, History, load_tensors
+from companion.training import History
 
 EPOCHS, STEPS_PER_EPOCH, SAVE_EVERY = 4, 5, 3
 STEPS = EPOCHS * STEPS_PER_EPOCH

@@ -7,8 +7,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from companion.training import CheckpointError, load_tensors, save_tensors
-from companion.training.checkpoint import write_file
+from companion.files import CheckpointError, load_tensors, save_tensors, write_file
 
 TENSORS: dict[str, Tensor] = {
     "float": torch.randn(2, 3),

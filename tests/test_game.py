@@ -16,8 +16,22 @@ def test_learning_rate_must_be_positive(rate: float) -> None:
 
 @pytest.mark.parametrize("every", [0, -2])
 def test_a_player_must_move_now_and_then(every: int) -> None:
-    with pytest.raises(ValueError, match=f"player 'ada' must move on every .* got every={every}"):
+    with pytest.raises(ValueError, match=f"every of player 'ada' must be at least 1, got {every}"):
         Player("ada", MODULE, lambda images: images.sum(), every=every)
+
+
+@pytest.mark.parametrize("part", ["loss", "after", "optimizer", "gradients"])
+def test_what_is_called_must_be_a_function(part: str) -> None:
+    options = {"loss": lambda images: images.sum()} | {part: 3}
+    with pytest.raises(TypeError, match=f"{part} of player 'ada' must be a function, got int"):
+        Player("ada", MODULE, **options)  # type: ignore[arg-type]
+
+
+def test_the_module_must_be_one() -> None:
+    with pytest.raises(
+        TypeError, match="module of player 'ada' must be a torch.nn.Module, got str"
+    ):
+        Player("ada", "generator", lambda images: images.sum())  # type: ignore[arg-type]
 
 
 def test_a_player_needs_parameters() -> None:
