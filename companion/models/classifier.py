@@ -62,6 +62,8 @@ class Classifier(nn.Module):
     image_shape = (1, 28, 28)
     num_features = 64
 
+    tasks = ("classes",)
+
     def __init__(self, width: int = 32, num_classes: int = 10, smoothing: float = 0.05) -> None:
         super().__init__()
         self.num_classes = num_classes
