@@ -63,6 +63,23 @@ def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
     _check_range(images)
 
 
+def check_values(images: object) -> None:
+    """Look at the values of floats once, on any device; see :func:`check_images`."""
+    if isinstance(images, Tensor) and images.is_floating_point() and images.ndim in (4, 5):
+        _check_range(images.detach().cpu())
+
+
+def as_model_input(batch: tuple[Tensor, ...], dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """Images and sequences as floats in [0, 1] of a type, all else as it is."""
+
+    def one(tensor: Tensor) -> Tensor:
+        if tensor.dtype == torch.uint8 and tensor.ndim in (4, 5):
+            return tensor.to(dtype) / 255
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    return tuple(map(one, batch))
+
+
 def check_labels(labels: Tensor, n_classes: int) -> None:
     """Refuse anything but ``int64`` labels of shape (N,) in 0 ... n_classes - 1.
 
