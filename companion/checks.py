@@ -279,3 +279,46 @@ def explained(function: F) -> F:
         return function(*args, **kwargs)
 
     return wrapper  # type: ignore[return-value]
+
+
+# How far outside [0, 1] values may lie: interpolation and float16 leave them a hair beyond it.
+TOLERANCE = 1e-3
+
+
+def floats(name: str, values: Any) -> None:
+    """Refuse anything but a tensor of floats; what holds levels of uint8 is told how to convert.
+
+    Raises:
+        TypeError: no tensor, or one of integers.
+    """
+    if not isinstance(values, Tensor):
+        raise TypeError(
+            f"{name} must be a torch.Tensor of floats in [0, 1], got {_shown(values)}; "
+            f"use torch.as_tensor({name})"
+        )
+    if not values.is_floating_point():
+        raise TypeError(
+            f"{name} must be floats in [0, 1], got {kind(values)}; "
+            f"use {name}.float() / 255 on levels from 0 to 255"
+        )
+
+
+def unit_interval(name: str, values: Tensor) -> None:
+    """Refuse values outside [0, 1], looked at only where that is free.
+
+    Raises:
+        ValueError: NaN, or a value outside [0, 1] by more than the tolerance.
+    """
+    if not values_are_readable(values) or values.numel() == 0:
+        return
+    low, high = (float(bound) for bound in values.detach().aminmax())  # NaN makes both NaN
+    if low >= -TOLERANCE and high <= 1 + TOLERANCE:
+        return
+    got, remedy = f"values from {low:.4g} to {high:.4g}", f"use {name}.clamp(0, 1)"
+    if math.isnan(low):
+        got, remedy = "NaN", "find the step that divides by zero or takes the log of zero"
+    elif -1 - TOLERANCE <= low < -0.5 and high <= 1 + TOLERANCE:
+        remedy = f"use ({name} + 1) / 2 on values in [-1, 1]"
+    elif low >= 0 and 2 < high <= 255:
+        remedy = f"use {name} / 255 on levels from 0 to 255"
+    raise ValueError(f"{name} must be floats in [0, 1], got {got}; {remedy}")

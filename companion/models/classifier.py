@@ -64,6 +64,8 @@ class Classifier(nn.Module):
     image_shape = (1, 28, 28)
     num_features = 64
 
+    tasks = ("classes",)
+
     def __init__(self, width: int = 32, num_classes: int = 10, smoothing: float = 0.05) -> None:
         super().__init__()
         checks.integer("width", width, remedy="use 32, say")

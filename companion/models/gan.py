@@ -183,6 +183,8 @@ class GAN(nn.Module):
     betas = (0.5, 0.999)
     discriminator_steps = 1  # for each step of the generator
 
+    tasks = ("images",)
+
     def __init__(
         self,
         latent_dim: int = 64,

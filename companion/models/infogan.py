@@ -140,6 +140,8 @@ class InfoGAN(nn.Module):
     :math:`\lambda` for continuous codes is section 6's advice.
     """
 
+    tasks = ("images",)
+
     def __init__(
         self,
         noise_dim: int = 62,
