@@ -24,19 +24,18 @@ class Case:
     """One model.
 
     Attributes:
-        build: makes it; models of images take ``image_shape``.
-        shapes: the image shapes to try, the first being that of ``build()`` and ``batch(n)``;
-            empty if the model is not built for a shape of images.
+        build: makes it; ``build(image_shape=shape)`` for each of ``shapes`` after the first.
+        shapes: of images that it can be built for; the first is that of ``build()``.
         kind: what its losses take: ``"images"``, ``"binary"`` (images of zeros and ones),
-            ``"labeled"`` (images and classes), ``"frames"``, ``"numbers"`` or ``"symbols"``
-            (sequences and their targets).
-        compilable: whether torch.compile gets a graph of the whole loss; else the reason why not.
+            ``"labeled"`` (images and classes), ``"numbers"`` or ``"symbols"`` (sequences and
+            their targets).
+        in_parts: why torch.compile makes several graphs of a loss, if it does.
     """
 
     build: Callable[..., nn.Module]
-    shapes: tuple[tuple[int, int, int], ...] = ((1, 28, 28),)
+    shapes: tuple[tuple[int, int, int], ...]
     kind: str = "images"
-    in_parts: str = ""  # why torch.compile makes several graphs of a loss, if it does
+    in_parts: str = ""
 
     def batch(self, n: int, shape: tuple[int, int, int] | None = None) -> tuple[Tensor, ...]:
         """Data for ``n`` examples: floats in [0, 1], and labels or targets."""
@@ -44,8 +43,6 @@ class Case:
             return adding_problem(n, 6)
         if self.kind == "symbols":
             return copy_task(n, 3, count=2)
-        if self.kind == "frames":
-            return (torch.rand(n, 4, 1, 32, 32),)
         images = torch.rand(n, *(shape or self.shapes[0]))
         if self.kind == "binary":
             return ((images > 0.5).to(images.dtype),)
@@ -55,13 +52,17 @@ class Case:
 
 
 def case(
-    name: str, *shapes: tuple[int, int, int], kind: str = "images", in_parts: str = "", **sizes: object
+    name: str,
+    *shapes: tuple[int, int, int],
+    kind: str = "images",
+    in_parts: str = "",
+    **sizes: object,
 ) -> Case:
-    """A model of ``companion.models`` of these sizes."""
+    """A model of ``companion.models``; without shapes it is one for 28x28 pixels only."""
     build: Callable[..., nn.Module] = partial(getattr(models, name), **sizes)
     if shapes:
         build = partial(build, image_shape=shapes[0])
-    return Case(build, shapes, kind, in_parts)
+    return Case(build, shapes or ((1, 28, 28),), kind, in_parts)
 
 
 def sequences(cell: Callable[[], nn.Module] | str, in_parts: str = "") -> Case:
@@ -113,7 +114,7 @@ CASES: dict[str, Case] = {
     "PixelCNN": case("PixelCNN", TINY, (1, 6, 5), width=4, layers=2),
     "PixelCNN, one stack": case("PixelCNN", TINY, width=4, layers=2, stacks=1),
     "ConvLSTM": case("ConvLSTM", hidden_size=4, layers=2, frames_in=2, frames_out=2),
-    "DRAW": case("DRAW", steps=2, latent_dim=4, hidden_size=8),
+    "DRAW": case("DRAW", GRAY, COLOR, steps=2, latent_dim=4, hidden_size=8),
     "SequenceModel": sequences("rnn", KERNELS),
     "SequenceModel, lstm": sequences("lstm", KERNELS),
     "SequenceModel, gru": sequences("gru", KERNELS),
