@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -122,6 +123,24 @@ def visiting(model: nn.Module, device: torch.device) -> Iterator[None]:
         for parameter in plain:
             parameter.data = parameter.data.contiguous()
         model.to(home)
+
+
+@contextlib.contextmanager
+def recurrence_in_float32(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Inside, torch's recurrent layers ignore autocast on a CPU: few CPUs have them in bf16."""
+    layers = [m for m in model.modules() if isinstance(m, nn.RNNBase)] * (device.type == "cpu")
+    for layer in layers:
+        layer.forward = partial(_without_autocast, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _without_autocast(layer: nn.RNNBase, inputs: Tensor, *state: Any) -> Any:
+    with torch.autocast("cpu", enabled=False):
+        return type(layer).forward(layer, inputs.float(), *state)
 
 
 def keep_or_move(data: tuple[Any, ...], device: torch.device) -> tuple[Any, ...]:

@@ -98,7 +98,7 @@ class Recorder:
             return
         names = list(dict.fromkeys(name for losses in self.pending for name in losses))
         means = [
-            torch.stack([x[name].float() for x in self.pending if name in x]).mean()
+            torch.stack([_wide(x[name]) for x in self.pending if name in x]).mean()
             for name in names
         ]
         values = mean_over_processes(torch.stack(means)).tolist() if means else []
@@ -121,3 +121,8 @@ class Recorder:
                 if not math.isfinite(value):
                     raise NotFiniteError(f"the loss {name!r}", earlier)
         raise NotFiniteError("a loss of another process", step)
+
+
+def _wide(value: Tensor) -> Tensor:
+    """At least float32: a mean of bf16 numbers would be as coarse as they are."""
+    return value.to(torch.promote_types(value.dtype, torch.float32))

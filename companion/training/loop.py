@@ -147,6 +147,8 @@ def train(
         stack.enter_context(hardware.own_randomness(device))
         stack.enter_context(hardware.visiting(model, device))
         stack.enter_context(learning(model))
+        if dtype is not None:
+            stack.enter_context(hardware.recurrence_in_float32(model, device))
         if world_size > 1:
             stack.enter_context(whole_batches(model))
         interrupts = stack.enter_context(Interrupts())

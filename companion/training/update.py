@@ -73,7 +73,8 @@ class Update:
             group["lr"] = self.player.learning_rate * factor
         recorded: dict[str, Tensor] = {}
         with self._others_fixed():
-            self.optimizer.zero_grad(set_to_none=True)
+            for parameter in self.parameters:  # quicker than zero_grad, which small steps notice
+                parameter.grad = None
             parts = [batch]
             if accumulate > 1:
                 parts = list(zip(*(tensor.chunk(accumulate) for tensor in batch), strict=True))
@@ -96,7 +97,8 @@ class Update:
 
     def release(self) -> None:
         """Leave no gradients behind in the caller's model."""
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def _gradients(self, part: tuple[Tensor, ...], share: float) -> dict[str, Tensor]:
         """Add a part's share of the gradient to the parameters; returns its losses by name."""

@@ -15,7 +15,7 @@ from companion.metrics import video
 from companion.training.average import Average
 from companion.training.update import Update
 from tests.gpu.fake import CUDA, Generator, Watch, on_gpu, pretended_gpu
-from tests.models.cases import CASES, Case
+from tests.models.cases import ALL, Case
 
 # Where the processor may wait for the device, and why. In a step of training it never may.
 ALLOWED_WAITS: dict[str, str] = {
@@ -25,7 +25,7 @@ ALLOWED_WAITS: dict[str, str] = {
     "models/pixel": "a completion begins: how many rows or which pixels are known",
 }
 
-each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+each_case = pytest.mark.parametrize("case", ALL.values(), ids=ALL)
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +109,7 @@ def test_gradients_are_those_of_autograd() -> None:
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16], ids=["float32", "bf16"])
 def test_a_step_of_training_never_waits(case: Case, dtype: torch.dtype | None) -> None:
     with pretended_gpu() as watch:
-        model = on_gpu(case.build()).train()
+        model = on_gpu(case.build(case.shapes[0])).train()
         batch = tuple(tensor.to(CUDA) for tensor in case.batch(4))
         updates = [
             Update(model, player, CUDA, dtype, compile=False, world_size=1)
@@ -130,29 +130,15 @@ def test_a_step_of_training_never_waits(case: Case, dtype: torch.dtype | None) -
 
 
 def test_a_clipped_step_of_accumulated_gradients_never_waits() -> None:
-    case = CASES["DCGAN"]
+    case = ALL["DCGAN"]
     with pretended_gpu() as watch:
-        model = on_gpu(case.build()).train()
+        model = on_gpu(case.build(case.shapes[0])).train()
         (player, _) = model.players()  # type: ignore[operator]
         update = Update(model, player, CUDA, None, compile=False, world_size=1)
         (images,) = (tensor.to(CUDA) for tensor in case.batch(4))
         watch.waits.clear()
         update.step((images,), clip_norm=1.0, accumulate=2)
     assert watch.waits == []
-
-
-@each_case
-def test_a_loss_compiles_whole_or_says_why_not(case: Case) -> None:
-    torch.manual_seed(0)
-    model = case.build()
-    batch = case.batch(4)
-    for player in model.players():  # type: ignore[operator]
-        torch.compiler.reset()
-        loss = torch.compile(player.loss, backend="aot_eager", fullgraph=not case.in_parts)
-        if not player.compilable:
-            continue
-        result = loss(*batch)
-        (result if isinstance(result, Tensor) else result["loss"]).backward()
 
 
 # ---- What a trained model can do -----------------------------------------------------------------
@@ -192,7 +178,7 @@ def uses(model: Any, batch: tuple[Tensor, ...]) -> dict[str, Callable[[], Any]]:
 @each_case
 def test_all_that_a_model_does_stays_on_its_device(case: Case) -> None:
     with pretended_gpu() as watch:
-        model = on_gpu(case.build()).eval()
+        model = on_gpu(case.build(case.shapes[0])).eval()
         batch = tuple(tensor.to(CUDA) for tensor in case.batch(4))
         names = uses(model, batch)
         assert names
