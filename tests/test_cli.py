@@ -174,6 +174,7 @@ def test_help_does_not_wait_for_torch() -> None:
     assert result.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_the_installed_command_exists() -> None:
     script = Path(sys.executable).with_name("companion")
     result = subprocess.run([script, "zoo", "list"], capture_output=True, text=True, timeout=600)
@@ -213,6 +214,7 @@ def invoke(*words: Any) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_train_sample_evaluate_add(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     invoke("train", "vae", "--out", "run", "--seed", 4)
     assert (small / "run/samples/epoch_0001.png").exists()

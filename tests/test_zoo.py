@@ -72,6 +72,7 @@ def test_a_card_agrees_with_the_recipe(name: str) -> None:
     assert "/home" not in (zoo.FOLDER / f"{name}.json").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full_test_set")
 @pytest.mark.parametrize("name", zoo.RECIPES)
 def test_a_card_tells_the_truth(name: str) -> None:
