@@ -11,9 +11,13 @@ Source: Higgins et al. (2017), *beta-VAE*, eq. 4; rate and distortion after Alem
 *Fixing a Broken ELBO*, section 3.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from companion import checks
+from companion.game import Player
 from companion.models.vae import VAE, gaussian_kl_per_dimension, reparameterize
 
 
@@ -22,15 +26,15 @@ class BetaVAE(VAE):
 
     Args:
         beta: the price of a nat of rate in nats of distortion.
-        warm_up: so many training steps raise the price from 0 to ``beta``, in a straight line
-            (with ``train(..., accumulate=n)`` each of the n parts of a batch counts as a step).
+        warm_up: so many training steps raise the price from 0 to ``beta``, in a straight line.
         free_bits: :math:`\lambda`, nats of rate that every latent dimension may spend at no
             price: its rate, averaged over the batch, counts as
             :math:`\max(\lambda, \mathrm{rate}_i)`.
-        latent_dim, width, components, image_shape: as for :class:`companion.models.vae.VAE`.
+        network: as for :class:`companion.models.vae.VAE`.
 
     Raises:
-        ValueError: if ``beta``, ``warm_up`` or ``free_bits`` is negative or NaN, or as for a VAE.
+        TypeError, ValueError: if ``beta``, ``warm_up`` or ``free_bits`` is no number of at least
+            0, or as for a VAE.
 
     Source: Higgins et al. (2017), eq. 4; the warm-up is that of Bowman et al. (2016), section 3.1,
     and the free bits those of Kingma et al. (2016), eq. 15.
@@ -40,29 +44,34 @@ class BetaVAE(VAE):
 
     def __init__(
         self,
+        *,
         beta: float = 4.0,
         warm_up: int = 0,
         free_bits: float = 0.0,
-        latent_dim: int = 16,
-        width: int = 16,
-        components: int = 3,
-        image_shape: tuple[int, int, int] = (1, 28, 28),
+        **network: Any,
     ) -> None:
-        super().__init__(latent_dim, width, components, image_shape)
-        for name, value in (("beta", beta), ("warm_up", warm_up), ("free_bits", free_bits)):
-            if not value >= 0:  # NaN is refused, too
-                raise ValueError(f"{name} must be at least 0, got {value}")
-        self.beta = beta
-        self.warm_up = warm_up
-        self.free_bits = free_bits
-        # How many losses training has taken; part of the state, so that a resumed run goes on.
+        super().__init__(**network)
+        self.beta = checks.number("beta", beta, least=0)
+        self.warm_up = checks.integer("warm_up", warm_up, least=0)
+        self.free_bits = checks.number("free_bits", free_bits, least=0)
+        # How many steps training has taken; part of the state, so that a resumed run goes on.
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def price(self) -> Tensor:
         r"""The present price of a nat: :math:`\beta \min(1, \text{steps} / \text{warm-up})`."""
         if not self.warm_up:
-            return torch.tensor(self.beta, device=self.steps.device)
+            return torch.full((), self.beta, device=self.steps.device)
         return self.beta * (self.steps / self.warm_up).clamp(max=1)
+
+    def players(self) -> list[Player]:
+        """The VAE's player, whose steps are counted."""
+        (player,) = super().players()
+        player.after = self.count_step
+        return [player]
+
+    def count_step(self) -> None:
+        """One more step towards the full price."""
+        self.steps += 1
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         r"""Distortion plus the priced rate, averaged over the batch, in nats per image.
@@ -77,6 +86,4 @@ class BetaVAE(VAE):
         distortion = self.distortion(reparameterize(mu, logvar), images).mean()
         rates = gaussian_kl_per_dimension(mu, logvar).mean(dim=0)  # (latent_dim,)
         priced = self.price() * rates.clamp(min=self.free_bits).sum()
-        if self.training:
-            self.steps += 1
         return {"loss": distortion + priced, "distortion": distortion, "rate": rates.sum()}

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.data import check_images, check_labels
+from companion import checks
+from companion.data import check_labels
 from companion.game import Player
+from companion.layers import model_input
 
 
 def shift_and_flip(images: Tensor, shift: int = 1) -> Tensor:
@@ -64,8 +66,9 @@ class Classifier(nn.Module):
 
     def __init__(self, width: int = 32, num_classes: int = 10, smoothing: float = 0.05) -> None:
         super().__init__()
-        self.num_classes = num_classes
-        self.smoothing = smoothing
+        checks.integer("width", width, remedy="use 32, say")
+        self.num_classes = checks.integer("num_classes", num_classes, least=2)
+        self.smoothing = checks.number("smoothing", smoothing, least=0, below=1)
         self.body = nn.Sequential(
             block(1, width),  # (N, w, 14, 14)
             block(width, 2 * width),  # (N, 2w, 7, 7)
@@ -83,8 +86,7 @@ class Classifier(nn.Module):
         caller's back, since resizing alone moves the features (28 -> 32 -> 28 pixels costs a
         Fréchet distance 50 times that between two sets of real images).
         """
-        check_images(images, shape=self.image_shape)
-        return self.body(2 * images - 1)
+        return self.body(2 * model_input(self, images, self.image_shape) - 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits: (N, 1, 28, 28) in [0, 1] -> (N, num_classes)."""

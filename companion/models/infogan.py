@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.data import check_images
+from companion import checks, noise
 from companion.game import Player
-from companion.layers import evaluating, standard_normal
+from companion.layers import evaluating, model_input, standard_normal
 from companion.models import dcgan
 from companion.models.dcgan import DCGAN, discriminator_loss, generator_loss
 
@@ -152,15 +152,12 @@ class InfoGAN(nn.Module):
         continuous_weight: float = 0.1,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("noise_dim", noise_dim, 1),
-            ("categories", categories, 2),
-            ("continuous", continuous, 0),
-            ("weight", weight, 0),
-            ("continuous_weight", continuous_weight, 0),
-        ):
-            if not value >= least:  # NaN is refused, too
-                raise ValueError(f"{name} must be at least {least}, got {value}")
+        checks.integer("noise_dim", noise_dim)
+        checks.integer("categories", categories, least=2)
+        checks.integer("continuous", continuous, least=0)
+        checks.integer("hidden_size", hidden_size)
+        checks.number("weight", weight, least=0)
+        checks.number("continuous_weight", continuous_weight, least=0)
         networks = DCGAN(noise_dim + categories + continuous, width, image_shape)
         self.noise_dim = noise_dim
         self.categories = categories
@@ -174,12 +171,16 @@ class InfoGAN(nn.Module):
         )
 
     def draw_codes(self, n: int, *, rng: torch.Generator | None = None) -> Codes:
-        """Codes of ``n`` pictures: normal noise, each category alike, continuous from U(-1, 1)."""
-        noise = standard_normal(self, n, self.noise_dim, rng=rng)
-        where = rng.device if rng is not None else noise.device
-        category = torch.randint(self.categories, (n,), generator=rng, device=where)
-        continuous = torch.rand(n, self.continuous, generator=rng, device=where, dtype=noise.dtype)
-        return Codes(noise, category.to(noise.device), 2 * continuous.to(noise.device) - 1)
+        """Codes of ``n`` pictures: normal noise, each category alike, continuous from U(-1, 1).
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, or ``rng`` no
+                generator.
+        """
+        z = standard_normal(self, n, self.noise_dim, rng=rng)
+        category = noise.integers(self.categories, n, like=z, rng=rng)
+        continuous = noise.uniform(n, self.continuous, like=z, rng=rng)
+        return Codes(z, category, 2 * continuous - 1)
 
     def generate(self, codes: Codes) -> Tensor:
         """Images in [0, 1] of codes.
@@ -195,13 +196,11 @@ class InfoGAN(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        check_images(images, self.image_shape)
-        return self.discriminator(2 * images - 1)[0]
+        return self.discriminator(2 * model_input(self, images, self.image_shape) - 1)[0]
 
     def posterior(self, images: Tensor) -> Posterior:
         """What the code head reads from images in [0, 1]. Errors as for `discriminate`."""
-        check_images(images, self.image_shape)
-        return self.discriminator(2 * images - 1)[1]
+        return self.discriminator(2 * model_input(self, images, self.image_shape) - 1)[1]
 
     def classify(self, images: Tensor) -> Tensor:
         """The likeliest category ``(N,)`` of each image; the model is left unchanged.

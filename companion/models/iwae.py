@@ -17,9 +17,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from companion.data import check_images
+from companion import checks
 from companion.game import Player
-from companion.layers import check_codes, evaluating, standard_normal
+from companion.layers import evaluating, model_input, standard_normal
 from companion.likelihoods import bernoulli_log_prob, binarize, check_binary
 
 CHUNK = 2**21  # pixels that are decoded at once when a likelihood is estimated: 8 MB a tensor
@@ -68,7 +68,7 @@ class IWAE(nn.Module):
         image_shape: ``(C, H, W)``.
 
     Raises:
-        ValueError: if ``k`` is not positive.
+        TypeError, ValueError: if ``k`` or a size is no positive whole number.
 
     Source: Burda et al. (2016); the network is that of Kingma and Welling (2013), appendix C,
     with rectifiers.
@@ -84,12 +84,11 @@ class IWAE(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        if k < 1:
-            raise ValueError(f"k must be at least 1, the number of samples per image, got {k}")
-        self.k = k
-        self.latent_dim = latent_dim
-        self.image_shape = tuple(image_shape)
-        pixels = math.prod(image_shape)
+        self.k = checks.integer("k", k, remedy="give the number of samples per image")
+        self.latent_dim = checks.integer("latent_dim", latent_dim, remedy="use 20, say")
+        self.image_shape = checks.image_shape(image_shape)
+        checks.integer("hidden_size", hidden_size, remedy="use 400, say")
+        pixels = math.prod(self.image_shape)
         self.encoder = nn.Sequential(
             nn.Flatten(),
             nn.Linear(pixels, hidden_size),
@@ -109,8 +108,7 @@ class IWAE(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        check_images(images, self.image_shape)
-        mu, logvar = self.encoder(images).chunk(2, dim=1)
+        mu, logvar = self.encoder(model_input(self, images, self.image_shape)).chunk(2, dim=1)
         return mu, logvar
 
     def decode(self, z: Tensor) -> Tensor:
@@ -119,7 +117,7 @@ class IWAE(nn.Module):
         Raises:
             ValueError: if the codes do not have that shape.
         """
-        check_codes(z, self.latent_dim)
+        checks.codes(z, self.latent_dim)
         return self.decoder(z)
 
     def log_weights(self, images: Tensor, k: int) -> Tensor:
@@ -136,9 +134,9 @@ class IWAE(nn.Module):
         """
         mu, logvar = self.encode(images)
         check_binary(images)
-        noise = torch.randn(k, *mu.shape, device=mu.device, dtype=mu.dtype)
-        z = mu + torch.exp(0.5 * logvar) * noise  # (k, N, latent_dim)
-        log_prior_over_q = 0.5 * (noise**2 + logvar - z**2).sum(dim=2)
+        epsilon = torch.randn(k, *mu.shape, device=mu.device, dtype=mu.dtype)
+        z = mu + torch.exp(0.5 * logvar) * epsilon  # (k, N, latent_dim)
+        log_prior_over_q = 0.5 * (epsilon**2 + logvar - z**2).sum(dim=2)
         logits = self.decode(z.flatten(0, 1)).unflatten(0, (k, -1))  # (k, N, C, H, W)
         return bernoulli_log_prob(logits, images).sum(dim=(2, 3, 4)) + log_prior_over_q
 
@@ -164,9 +162,8 @@ class IWAE(nn.Module):
             TypeError, ValueError: if the images are not black and white, or ``k`` is less than 1.
         """
         k = self.k if k is None else k
-        if k < 1:
-            raise ValueError(f"k must be at least 1, the number of samples per image, got {k}")
-        check_images(images, self.image_shape)
+        checks.integer("k", k, remedy="give the number of samples per image")
+        images = model_input(self, images, self.image_shape)
         at_once = max(1, min(k, CHUNK // max(1, images.numel())))
         with evaluating(self):
             total = images.new_full((len(images),), -torch.inf)
@@ -190,6 +187,10 @@ class IWAE(nn.Module):
 
         Returns:
             Shape ``(n, C, H, W)``, values in [0, 1].
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, or ``rng`` no
+                generator.
         """
         with evaluating(self):
             z = standard_normal(self, n, self.latent_dim, rng=rng)

@@ -14,18 +14,19 @@ Source: Graves (2013), *Generating Sequences With Recurrent Neural Networks*, se
 steps follow van den Oord et al. (2016), *Pixel Recurrent Neural Networks*, section 2.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.data import check_images
+from companion import checks
 from companion.game import Player
-from companion.layers import evaluating
-from companion.likelihoods import discretized_mixture_log_prob, discretized_mixture_sample
-
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+from companion.layers import evaluating, model_input, reference
+from companion.likelihoods import (
+    discretized_mixture_log_prob,
+    discretized_mixture_sample,
+    spread_components,
+)
+from companion.models.sequence_model import CELLS
 
 
 class RowRNN(nn.Module):
@@ -66,24 +67,18 @@ class RowRNN(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        if cell not in CELLS:
-            raise ValueError(f"cell must be one of {', '.join(map(repr, CELLS))}, got {cell!r}")
-        if len(image_shape) != 3 or image_shape[0] != 1:
-            raise ValueError(
-                f"image_shape must be (1, height, width): gray images, got {tuple(image_shape)}; "
-                "average the channels first"
-            )
-        self.image_shape = tuple(image_shape)
-        self.context = context
-        _, _, width = image_shape
+        checks.one_of("cell", cell, CELLS)
+        self.image_shape = checks.image_shape(image_shape, channels=1)
+        self.context = checks.integer("context", context, least=0)
+        for name, value in (("hidden_size", hidden_size), ("features", features)):
+            checks.integer(name, value)
+        checks.integer("components", components, remedy="use 3, say")
+        _, _, width = self.image_shape
         self.rnn = CELLS[cell](width, hidden_size, batch_first=True)
         self.to_features = nn.Linear(hidden_size, width * features)  # W_1, ..., W_W
         self.from_left = nn.Linear(2 * context, features, bias=False) if context else None  # U
         self.to_mixture = nn.Linear(features, 3 * components)  # V
-        with torch.no_grad():
-            bias = self.to_mixture.bias.view(3, components)
-            bias[1] = torch.linspace(0, 0.8, components)
-            bias[2] = -2.0
+        spread_components(self.to_mixture.bias)
 
     def parameters_of(self, images: Tensor) -> Tensor:
         """Parameters of each pixel's mixture given what precedes it, ``(N, 3K, H, W)``.
@@ -91,7 +86,7 @@ class RowRNN(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        check_images(images, self.image_shape)
+        images = model_input(self, images, self.image_shape)
         rows = images[:, 0]  # (N, H, W)
         above = F.pad(2 * rows[:, :-1] - 1, (0, 0, 1, 0))  # row t sees t-1; the first sees zeros
         states, _ = self.rnn(above)  # (N, H, hidden_size)
@@ -132,24 +127,28 @@ class RowRNN(nn.Module):
             n: how many.
             rng: the generator to draw from; torch's default generator if it is not given.
             temperature: 1 draws from the model; lower values are safer and less varied.
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, ``rng`` no generator,
+                or the temperature not positive.
         """
-        like = next(self.parameters())
-        start = torch.zeros(n, *self.image_shape, device=like.device, dtype=like.dtype)
-        return self.complete(start, known_rows=0, rng=rng, temperature=temperature)
+        count = checks.integer("n", n, least=0)
+        start = reference(self).new_zeros(count, *self.image_shape)
+        return self._complete(start, 0, rng, temperature)
 
     def complete(
         self,
         images: Tensor,
-        known_rows: int,
+        known: int,
         *,
         rng: torch.Generator | None = None,
         temperature: float = 1.0,
     ) -> Tensor:
-        """Keep the first ``known_rows`` rows of each image and draw the others given them.
+        """Keep the first rows of each image and draw the others given them.
 
         Args:
             images: shape ``(N, 1, H, W)`` in [0, 1]; the rows to be drawn are not read.
-            known_rows: between 0 (draw everything) and ``H`` (draw nothing).
+            known: how many rows, from 0 (draw everything) to ``H`` (draw nothing).
             rng: the generator to draw from; torch's default generator if it is not given.
             temperature: 1 draws from the model; lower values are safer and less varied.
 
@@ -157,19 +156,24 @@ class RowRNN(nn.Module):
             New images of the same shape.
 
         Raises:
-            TypeError, ValueError: if the images do not fit or ``known_rows`` is out of range.
+            TypeError, ValueError: if the images do not fit or ``known`` is out of range.
         """
-        check_images(images, self.image_shape)
-        height = self.image_shape[1]
-        if not 0 <= known_rows <= height:
-            raise ValueError(f"known_rows must lie between 0 and {height}, got {known_rows}")
-        images = images.clone()
+        images = model_input(self, images, self.image_shape)
+        remedy = "give a number of rows"
+        rows = checks.integer("known", known, least=0, most=self.image_shape[1], remedy=remedy)
+        return self._complete(images, rows, rng, temperature)
+
+    def _complete(
+        self, images: Tensor, known: int, rng: torch.Generator | None, temperature: float
+    ) -> Tensor:
+        checks.generator(rng)
+        images, height = images.clone(), self.image_shape[1]
         with evaluating(self):
             state = None
             above = torch.zeros_like(images[:, 0, :1])  # what the first row sees
             for t in range(height):
                 hidden, state = self.rnn(above, state)  # (N, 1, hidden_size)
-                if t >= known_rows:
+                if t >= known:
                     images[:, 0, t] = self._draw_row(hidden, rng, temperature)
                 above = 2 * images[:, 0, t : t + 1] - 1
         return images

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from companion.checks import explained
-from companion.data import as_model_input, batches, batches_per_epoch, check_values
+from companion.data import as_model_input, batches, batches_per_epoch
 from companion.game import Player
 from companion.layers import evaluating
 from companion.progress import progress_bar
@@ -135,7 +135,7 @@ def train(
     total_steps = epochs * steps_per_epoch
     arguments.check_moves(players, total_steps)
     for part in data:
-        check_values(part)
+        arguments.look_at(part)
     rank, world_size = hardware.join_processes(device)
     arguments.check_own_gradients(players, accumulate, dtype, world_size)
 
