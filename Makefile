@@ -19,11 +19,11 @@ TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg PYTHONDONTWRITEBYTECODE=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help install book serve test check notebooks lock clean distclean
+.PHONY: help install book serve unit test test-threads check notebooks lock clean distclean
 
 help:  ## list these commands
 	@echo "Images from Noise: what can be made"
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 	@echo "Variables: PYTHON=python3.12 (the interpreter), NB=book/gan/dcgan.ipynb (one notebook), PORT=8000"
 
 install: $(INSTALLED)  ## make .venv and install the package with everything it needs
@@ -59,10 +59,17 @@ check: $(INSTALLED)  ## check style and types (seconds)
 	@echo "==> mypy: types"
 	@$(BIN)/mypy
 
-test: $(INSTALLED) $(SITE) check  ## run every check and every test (minutes)
-	@echo "==> pytest: package, notebooks and site, on two processes"
-	@$(TEST_ENV) $(BIN)/pytest -n 2 --dist loadfile \
-	  --cov --cov-report=term --cov-fail-under=90
+unit: $(INSTALLED)  ## test the package only (three minutes on two cores)
+	@echo "==> pytest: the package"
+	@$(TEST_ENV) $(BIN)/pytest -n 2 -m 'not slow'
+
+test: $(INSTALLED) $(SITE) check  ## run every check and every test (half an hour on two cores)
+	@echo "==> pytest: package, notebooks under one thread, site"
+	@$(TEST_ENV) $(BIN)/pytest -n 2 --cov --cov-report=term --cov-fail-under=90
+
+test-threads: $(INSTALLED)  ## run the notebooks under two threads, too
+	@echo "==> pytest: notebooks under two threads"
+	@$(TEST_ENV) NOTEBOOK_THREADS=2 $(BIN)/pytest -k notebook_gives_its_stored tests/test_notebooks.py
 
 notebooks: $(INSTALLED)  ## run all notebooks, or NB=..., and rewrite their stored outputs
 	@echo "==> running $(or $(NB),every notebook)"

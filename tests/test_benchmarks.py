@@ -8,14 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks import throughput
+from benchmarks import comparisons, throughput, ways
+from companion import models
 from companion.models import DCGAN, GAN, IWAE, VAE, VQVAE, WGANGP, BetaVAE
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throughput, "BATCH_SIZE", 4)
-    monkeypatch.setattr(throughput, "SMALL_BATCH", 2)
+    monkeypatch.setattr(ways, "BATCH_SIZE", 4)
+    monkeypatch.setattr(comparisons, "SMALL_BATCH", 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
@@ -28,9 +31,13 @@ def test_one_tiny_round(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     stored = json.loads((tmp_path / "results.json").read_text())
     assert stored["rows"] == rows
     assert stored["machine"]["threads"] == 1
-    bars = [0.95] * len(throughput.MODELS) + [2.0, 1.25]
-    bars += [0.95, 2.0] * len(throughput.MULTILAYER) + [0.95] * len(throughput.BY_HAND)
-    assert [row["bar"] for row in rows] == bars
+    assert stored["import"]["seconds"] > 0
+    bare = {row["comparison"] for row in rows if row["bar"] == 0.97}
+    names = {name.split(":")[0].split(",")[0] for name in bare}
+    exported = (getattr(models, name) for name in models.__all__)
+    assert names == {model.__name__ for model in exported if issubclass(model, nn.Module)}
+    assert all(name.endswith(": train / bare loop") for name in bare)
+    assert {row["bar"] for row in rows} == {0.97, 1.25, 2.0}
     assert all(row["ratio"] > 0 for row in rows)
     printed = capsys.readouterr().out
     assert "VAE: train / DataLoader loop" in printed
@@ -56,7 +63,7 @@ def test_the_loop_by_hand_trains_every_player(build: Callable[[], nn.Module]) ->
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     images = torch.randint(256, (8, 1, 28, 28)).byte()
     averages = {name: b.clone() for name, b in model.named_buffers()}
-    throughput.by_hand(model, throughput.loaded(images))()
+    ways.by_hand(model, ways.loaded(images))()
     for name, parameter in model.named_parameters():
         assert not torch.equal(parameter, before[name]), name
         assert parameter.requires_grad
@@ -70,7 +77,7 @@ def test_the_loop_by_hand_moves_a_player_as_often_as_it_asks() -> None:
     moved = []
     for batches in (images, images.repeat(2, 1, 1, 1)):  # four batches and eight
         before = [p.detach().clone() for p in model.generator.parameters()]
-        throughput.by_hand(model, throughput.indexed(batches))()
+        ways.by_hand(model, ways.indexed(batches))()
         after = list(model.generator.parameters())
         moved.append(any(not torch.equal(a, b) for a, b in zip(after, before, strict=True)))
     assert moved == [False, True]
@@ -91,14 +98,17 @@ def test_the_usual_script_leaves_gradients_everywhere(freeze: bool) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Tensor, "backward", note)
-        throughput.by_hand(model, throughput.indexed(images), freeze=freeze)()
+        ways.by_hand(model, ways.indexed(images), freeze=freeze)()
     assert gradients == [True, not freeze]
 
 
 def test_both_ways_to_load_see_the_same_pixels() -> None:
     images = torch.randint(256, (8, 1, 28, 28)).byte()
     sums = [
-        torch.cat(list(batches())).sum(dim=(1, 2, 3)).sort().values
-        for batches in (throughput.loaded(images), throughput.indexed(images))
+        torch.cat([x if isinstance(x, Tensor) else x[0] for x in batches()])
+        .sum(dim=(1, 2, 3))
+        .sort()
+        .values
+        for batches in (ways.loaded(images), ways.indexed(images))
     ]
     torch.testing.assert_close(sums[0], sums[1])

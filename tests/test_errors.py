@@ -6,7 +6,6 @@ Nothing may be lost either: what lay on the disk before a failed write must stil
 
 import errno
 import re
-import resource
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -442,6 +441,7 @@ def test_a_missing_checkpoint(tmp_path: Path) -> None:
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
     """The kernel refuses to write more than `size` bytes into a file: a disk that fills up."""
+    resource: Any = pytest.importorskip("resource", reason="Windows has no such limits")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

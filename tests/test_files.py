@@ -75,11 +75,11 @@ def test_a_missing_file(tmp_path: Path) -> None:
         load_tensors(tmp_path / "nowhere")
 
 
-def test_a_full_disk_leaves_the_earlier_file(tmp_path: Path) -> None:
-    """The temporary file is /dev/full, where the system itself says that no space is left."""
+def test_a_full_disk_leaves_the_earlier_file(tmp_path: Path, full_disk: Path) -> None:
+    """The system itself says that no space is left for the temporary file."""
     path = tmp_path / "file"
     save_tensors(path, {"a": torch.zeros(2)})
-    (tmp_path / ".file.part").symlink_to("/dev/full")
+    (tmp_path / ".file.part").symlink_to(full_disk)
     with pytest.raises(CheckpointError, match="No space left on device; an earlier file .* free"):
         save_tensors(path, {"a": torch.ones(2)})
     assert torch.equal(load_tensors(path)[0]["a"], torch.zeros(2))
@@ -107,10 +107,10 @@ def test_what_a_killed_process_left_is_overwritten(tmp_path: Path) -> None:
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"file": b"whole"}
 
 
-def test_bytes_that_do_not_fit_leave_the_earlier_file(tmp_path: Path) -> None:
+def test_bytes_that_do_not_fit_leave_the_earlier_file(tmp_path: Path, full_disk: Path) -> None:
     path = tmp_path / "file"
     write_file(path, b"earlier")
-    (tmp_path / ".file.part").symlink_to("/dev/full")
+    (tmp_path / ".file.part").symlink_to(full_disk)
     with pytest.raises(CheckpointError, match="could not save .*file: No space left on device"):
         write_file(path, b"later")
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"file": b"earlier"}

@@ -181,6 +181,7 @@ def test_a_picture_needs_no_expect_and_a_wanted_error_is_allowed(tmp_path: Path)
     assert gate.problems(stored(tmp_path, notebook)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_strict_nbval_catches_what_the_gate_cannot_see(tmp_path: Path) -> None:
     line = "expect('x', 4.3, below=4.6)"

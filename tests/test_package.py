@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tomllib
@@ -19,12 +18,14 @@ from packaging.version import Version
 
 import companion
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 MEBIBYTE = 1024 * 1024
 
 
 def run(*command: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **kwargs)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, **kwargs)
 
 
 def python(code: str, **kwargs: Any) -> str:
@@ -116,16 +117,6 @@ def test_one_version_everywhere(project: dict[str, Any]) -> None:
 
 
 # ---- Import --------------------------------------------------------------------------------------
-
-
-def test_import_adds_little_to_torch() -> None:
-    code = (
-        "import time, torch; start = time.perf_counter(); import companion; "
-        "[getattr(companion, name) for name in companion.__all__]; "
-        "print(time.perf_counter() - start)"
-    )
-    seconds = [float(python(code)) for _ in range(3)]
-    assert statistics.median(seconds) <= 0.3, f"import companion took {seconds} s over torch"
 
 
 def test_import_leaves_the_heavy_packages_alone() -> None:
@@ -239,7 +230,8 @@ def fake_python(folder: Path, answer: str) -> Path:
 @needs_make
 def test_make_help_names_every_goal() -> None:
     shown = run("make", "help", cwd=ROOT).stdout
-    for goal in ("book", "test", "check", "serve", "notebooks", "clean", "install", "lock"):
+    goals = "book unit test test-threads check serve notebooks clean install lock"
+    for goal in goals.split():
         assert f"make {goal} " in shown
 
 

@@ -78,6 +78,7 @@ def test_a_card_agrees_with_the_recipe(name: str) -> None:
     assert "/home" not in (zoo.FOLDER / f"{name}.json").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full_test_set")
 @pytest.mark.parametrize("name", zoo.recipe_names())
 def test_a_card_tells_the_truth(name: str) -> None:

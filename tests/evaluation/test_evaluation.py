@@ -102,6 +102,7 @@ def test_uniform_pixels_score_8_bits() -> None:
     assert evaluate(Uniform()) == {"bits_per_dimension": pytest.approx(8)}
 
 
+@pytest.mark.slow
 def test_the_test_images_themselves_are_at_distance_0() -> None:
     figures = evaluate(Memory())
     assert figures["frechet_distance"] == pytest.approx(0, abs=1e-4)
@@ -109,12 +110,14 @@ def test_the_test_images_themselves_are_at_distance_0() -> None:
     assert figures["class_shares"] == pytest.approx([0.1] * 10, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_collapsed_generator_is_seen() -> None:
     figures = evaluate(Memory(collapsed=True), images=1000)
     assert figures["frechet_distance"] > 20
     assert max(figures["class_shares"]) == 1
 
 
+@pytest.mark.slow
 def test_a_binary_model_is_measured_in_nats_on_black_and_white_images() -> None:
     model = Coin()
     figures = evaluate(model, images=1000)
@@ -147,6 +150,7 @@ def test_mode_and_random_state_are_left_alone(training: bool) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.slow
 def test_references_and_report() -> None:
     floors = references(700)
     assert 0 < floors["frechet_distance"] < 3

@@ -41,6 +41,7 @@ def test_features_have_a_readable_scale(features: torch.Tensor) -> None:
     assert 0.5 < features.var(0).mean() < 1.5
 
 
+@pytest.mark.slow
 def test_real_images_are_of_all_classes(images: torch.Tensor) -> None:
     shares = class_shares(images)
     assert shares.sum().item() == pytest.approx(1)
@@ -50,6 +51,7 @@ def test_real_images_are_of_all_classes(images: torch.Tensor) -> None:
     assert only_trousers[1] > 0.95
 
 
+@pytest.mark.slow
 def test_the_floor_is_low_and_resizing_is_not(images: torch.Tensor, features: torch.Tensor) -> None:
     train = image_features(to_float(fashion_mnist("train").images[:2000]))
     floor = frechet_distance(train, features)
@@ -59,6 +61,7 @@ def test_the_floor_is_low_and_resizing_is_not(images: torch.Tensor, features: to
     assert frechet_distance(image_features(back), features) > 2 * floor
 
 
+@pytest.mark.slow
 def test_noise_blur_and_collapse_are_far_away(images: torch.Tensor, features: torch.Tensor) -> None:
     rng = torch.Generator().manual_seed(0)
     noisy = (images + 0.1 * torch.randn(images.shape, generator=rng)).clamp(0, 1)
@@ -94,6 +97,7 @@ def digest(random_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     features_module._inception.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("digest")
 def test_inception_features_are_those_of_torchmetrics(
     images: torch.Tensor, random_weights: Path

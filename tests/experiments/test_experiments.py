@@ -106,14 +106,16 @@ def test_training_for_an_experiment_is_training() -> None:
     assert model.value > 0
 
 
-def test_a_full_disk_leaves_the_earlier_results(calls: list, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_earlier_results(
+    calls: list, tmp_path: Path, full_disk: Path
+) -> None:
     path = tmp_path / "tiny.json"
     experiments.run("tiny", progress=False)
     stored = json.loads(path.read_text())
     del stored["points"][3]
     before = json.dumps(stored)
     path.write_text(before)
-    (tmp_path / ".tiny.json.part").symlink_to("/dev/full")
+    (tmp_path / ".tiny.json.part").symlink_to(full_disk)
     with pytest.raises(CheckpointError, match=r"could not save .*tiny\.json: No space left"):
         experiments.run("tiny", progress=False)
     assert path.read_text() == before

@@ -26,6 +26,7 @@ def test_against_the_reference(
     assert prdc(real, fake, k)._asdict() == pytest.approx(theirs, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_published_values_of_two_gaussian_sets() -> None:
     """Naeem et al. (2020), the example of their code: 10,000 each, 1000 dimensions, k = 5.
 

@@ -115,6 +115,9 @@ CASES: dict[str, Case] = {
 }
 # Another shape of the same model, or another of its losses; the contract holds for them, too.
 VARIANTS: dict[str, Case] = {
+    "BetaVAE, no warm-up": Case(
+        lambda s: models.BetaVAE(latent_dim=3, width=4, image_shape=s), SIDES_OF_FOUR[:1]
+    ),
     "GAN, saturating": Case(
         lambda s: models.GAN(latent_dim=3, hidden_size=8, image_shape=s, saturating=True), ANY[:1]
     ),

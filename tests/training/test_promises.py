@@ -214,7 +214,7 @@ train(model, images, epochs=9, batch_size=8, players=players, run_dir={str(tmp_p
 print("not reached")
 """
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=600
     )
     assert result.returncode == 128 + getattr(signal, name), result.stderr
     assert "not reached" not in result.stdout

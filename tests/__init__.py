@@ -1,0 +1,1 @@
+"""The tests; some share tables of cases, so they are a package."""
