@@ -45,13 +45,12 @@ def webp_bits_per_dimension(images: Tensor, tile: int = 1) -> float:
 
 
 def _bits_per_dimension(images: Tensor, tile: int, payload: Callable[[Tensor], int]) -> float:
-    checks.floats("images", images)
+    checks.pixels("images", images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or images.numel() == 0:
         raise ValueError(
             f"images must have shape (N, 1, H, W) or (N, 3, H, W), got {tuple(images.shape)}; "
             "use images[:, None] on gray ones without channels, images[:, :3] on an alpha channel"
         )
-    checks.unit_interval("images", images)
     per_sheet = checks.integer("tile", tile) ** 2
     if len(images) < per_sheet:
         raise ValueError(

@@ -152,10 +152,9 @@ def _pair(predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _check_frames(name: str, frames: Tensor) -> None:
-    checks.floats(name, frames)
+    checks.pixels(name, frames)
     if frames.ndim != 5 or frames.shape[2] != 1 or frames.numel() == 0:
         raise ValueError(
             f"{name} must have shape (N, T, 1, H, W), got {tuple(frames.shape)}; use "
             f"{name}[:, :, None] to add a channel, or make frames by moving_fashion(images)"
         )
-    checks.unit_interval(name, frames)
