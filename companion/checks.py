@@ -1,8 +1,9 @@
 """Checks of arguments, each in one place: what was given, what was expected, what to do."""
 
+import inspect
 import math
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -98,6 +99,31 @@ def suggestion(value: Any, options: Collection[Any]) -> str:
     return f"did you mean {folded[close[0]]!r}?" if close else "choose one of these"
 
 
+def unknown_name(module: str, name: str, names: Collection[str]) -> AttributeError:
+    """The error for a name that a module does not have, with the one that may have been meant."""
+    return AttributeError(
+        f"module {module!r} has no attribute {name!r}, but {', '.join(sorted(names))}; "
+        f"{suggestion(name, names)}",
+        name=name,
+    )
+
+
+def keywords(model: type, given: Mapping[str, Any], parent: type) -> None:
+    """Refuse keywords that neither a model nor the one that it builds upon takes.
+
+    Raises:
+        TypeError: one that is unknown, with the one that may have been meant.
+    """
+    own, of_parent = (inspect.signature(c.__init__).parameters.values() for c in (model, parent))  # type: ignore[misc]
+    known = [p.name for p in (*own, *of_parent) if p.name != "self" and p.kind != p.VAR_KEYWORD]
+    for name in given:
+        if name not in known:
+            raise TypeError(
+                f"{model.__name__} takes the keywords {', '.join(known)}, got {name!r}; "
+                f"{suggestion(name, known)}"
+            )
+
+
 def generator(rng: Any) -> torch.Generator | None:
     """The generator, or None for torch's default one.
 
@@ -161,12 +187,11 @@ def codes(z: Any, latent_dim: int) -> None:
         raise ValueError(f"z must have shape (N, {latent_dim}), got {tuple(z.shape)}; {remedy}")
 
 
-def same_shape(**tensors: Any) -> None:
-    """Refuse anything but tensors of floats of one shape, named as given: no silent broadcasting.
+def floats(**tensors: Any) -> None:
+    """Refuse anything but tensors of floats, named as given.
 
     Raises:
         TypeError: no tensor of floats.
-        ValueError: shapes that differ.
     """
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
@@ -174,12 +199,35 @@ def same_shape(**tensors: Any) -> None:
                 f"{name} must be a tensor of floats, got {_shown(tensor)}; "
                 "use torch.as_tensor(values, dtype=torch.float32)"
             )
+
+
+def same_shape(**tensors: Any) -> None:
+    """Refuse anything but tensors of floats of one shape, named as given: no silent broadcasting.
+
+    Raises:
+        TypeError: no tensor of floats.
+        ValueError: shapes that differ.
+    """
+    floats(**tensors)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if len(set(shapes.values())) > 1:
         given = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(
             f"{' and '.join(shapes)} must have the same shape, got {given}; "
             "use .expand_as() if one is meant for all rows"
+        )
+
+
+def more_than_one(name: str, batch: Tensor) -> None:
+    """Refuse a batch of one where batch norm is to take a variance.
+
+    Raises:
+        ValueError: it has a single row.
+    """
+    if len(batch) < 2:
+        raise ValueError(
+            f"{name} must be at least 2 in training mode, for batch norm takes a variance over "
+            f"them, got {len(batch)}; give a larger batch, or call model.eval() first"
         )
 
 

@@ -22,6 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from companion import checks, noise
+from companion.data.images import check_range
+
 HALF_LEVEL = 0.5 / 255
 FAR = 1e30  # stands for infinity, at any scale, yet keeps all gradients finite
 # From a scale far below one gray level (sharper changes nothing but the gradient) to one far beyond
@@ -51,6 +54,7 @@ def discretized_mixture_log_prob(parameters: Tensor, images: Tensor) -> Tensor:
 
     Source: Salimans, Karpathy, Chen and Kingma (2017), *PixelCNN++*, eq. 2.
     """
+    checks.floats(parameters=parameters, images=images)
     logits, means, log_scales = _split(parameters, images.shape[1])
     images = images[:, None]  # (N, 1, C, H, W), against K components in the second place
     if images.shape[2:] != means.shape[2:] or len(images) != len(means):
@@ -94,8 +98,7 @@ def discretized_mixture_sample(
         ValueError: if ``parameters`` do not hold three numbers or a multiple for each pixel, or
             the temperature is not positive.
     """
-    if temperature <= 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    checks.number("temperature", temperature, above=0)
     logits, means, log_scales = _split(parameters, channels)
     gumbel = -torch.log(-torch.log(_uniform(logits, rng)))
     chosen = (logits / temperature + gumbel).argmax(dim=1, keepdim=True)
@@ -122,6 +125,21 @@ def discretized_mixture_mean(parameters: Tensor, *, channels: int = 1) -> Tensor
     return mean.clamp(0, 1)  # weights can add up to a rounding error more than 1
 
 
+@torch.no_grad()
+def spread_components(bias: Tensor, components: int, channels: int = 1) -> None:
+    """Spread a mixture over the gray range, so that its components do not start as copies.
+
+    Args:
+        bias: of the layer whose output are a mixture's parameters, ``(3KC,)``; changed in place.
+            Its means become evenly spaced from 0 to 0.8, its log-scales -2.
+        components: K.
+        channels: C.
+    """
+    _, means, log_scales = bias.view(3, components, channels)
+    means.copy_(torch.linspace(0, 0.8, components)[:, None].expand_as(means))
+    log_scales.fill_(-2.0)
+
+
 def bernoulli_log_prob(logits: Tensor, images: Tensor) -> Tensor:
     r"""Log-probability of black-and-white pixels under independent Bernoulli distributions.
 
@@ -136,6 +154,7 @@ def bernoulli_log_prob(logits: Tensor, images: Tensor) -> Tensor:
     Returns:
         Nats, of the logits' shape.
     """
+    checks.floats(logits=logits, images=images)
     return images * logits - F.softplus(logits)
 
 
@@ -147,23 +166,23 @@ def binarize(images: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
         rng: the generator to draw from; torch's default generator if it is not given.
 
     Raises:
-        ValueError: if the images are not floats in ``[0, 1]``.
+        TypeError: if the images are not floats.
+        ValueError: if they are not in ``[0, 1]``, but for a tolerance of a thousandth (looked at
+            on the CPU only, as in :func:`companion.data.check_images`).
 
     Source: the protocol of Salakhutdinov and Murray (2008), drawn anew at each use.
     """
-    if not images.is_floating_point() or not ((images >= 0) & (images <= 1)).all():
-        raise ValueError(
-            f"images must be floats in [0, 1], each the probability of a white pixel, got "
-            f"{images.dtype} from {images.min():g} to {images.max():g}; use to_float(levels)"
-        )
-    where = rng.device if rng is not None else images.device
-    u = torch.rand(images.shape, generator=rng, device=where, dtype=images.dtype)
-    return (u.to(images.device) < images).to(images.dtype)
+    check_range(images)
+    u = noise.uniform(*images.shape, like=images, rng=rng)
+    return (u < images.clamp(0, 1)).to(images.dtype)
 
 
 def check_binary(images: Tensor) -> None:
-    """Raise a ValueError unless every pixel is 0 or 1: only then is Bernoulli a likelihood."""
-    if not ((images == 0) | (images == 1)).all():
+    """Raise a ValueError unless every pixel is 0 or 1: only then is Bernoulli a likelihood.
+
+    The values are looked at on the CPU only, as in :func:`companion.data.check_images`.
+    """
+    if checks.values_are_readable(images) and not ((images == 0) | (images == 1)).all():
         raise ValueError(
             "images must be black and white (every pixel 0 or 1), got gray values, for which "
             "cross-entropy is no likelihood; use companion.likelihoods.binarize(images)"
@@ -184,8 +203,8 @@ def bits_per_dimension(log_prob: Tensor, dimensions: int) -> Tensor:
 
     Source: Theis, van den Oord and Bethge (2016), *A note on the evaluation of generative models*.
     """
-    if dimensions < 1:
-        raise ValueError(f"dimensions must be the number of pixel values, got {dimensions}")
+    checks.floats(log_prob=log_prob)
+    checks.integer("dimensions", dimensions, remedy="give the number of pixel values, such as 784")
     return -log_prob / (dimensions * math.log(2))
 
 
@@ -210,6 +229,4 @@ def _split(parameters: Tensor, channels: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def _uniform(like: Tensor, rng: torch.Generator | None) -> Tensor:
     """Uniform numbers strictly inside (0, 1), so that their logarithms are finite."""
-    where = rng.device if rng is not None else like.device
-    u = torch.rand(like.shape, generator=rng, device=where, dtype=like.dtype).to(like.device)
-    return u.clamp(1e-6, 1 - 1e-6)
+    return noise.uniform(*like.shape, like=like, rng=rng).clamp(1e-6, 1 - 1e-6)

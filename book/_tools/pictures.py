@@ -59,7 +59,7 @@ def vae_walk(columns: int = 5) -> list[Tensor]:
 def rnn_completion(columns: int = 5, seed: int = 0) -> list[Tensor]:
     """The upper halves of test images, and what the row model makes of them."""
     images = to_float(fashion_mnist("test").images[:columns])
-    completed = zoo.load("row_rnn").complete(images, known_rows=14, rng=_rng(seed))
+    completed = zoo.load("row_rnn").complete(images, known=14, rng=_rng(seed))
     given = images.clone()
     given[:, :, 14:] = 0.5
     return [_enlarged(given), _enlarged(completed)]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from companion import checks
 
 # Interpolation and float16 leave values a hair outside [0, 1]; that much is no mistake.
 TOLERANCE = 1e-3
@@ -18,9 +21,14 @@ def to_float(images: Tensor) -> Tensor:
         TypeError: the images are not ``uint8`` (dividing floats again would darken them).
     """
     if not isinstance(images, Tensor) or images.dtype != torch.uint8:
-        raise TypeError(
-            f"to_float takes a uint8 tensor with levels 0 to 255, got {_kind(images)}; "
+        remedy = (
             "leave images that are floats in [0, 1] as they are"
+            if isinstance(images, Tensor) and images.is_floating_point()
+            else "use torch.as_tensor(images, dtype=torch.uint8) on whole numbers from 0 to 255"
+        )
+        raise TypeError(
+            f"to_float takes a uint8 tensor with levels 0 to 255, got {checks.kind(images)}; "
+            f"{remedy}"
         )
     return images.to(torch.float32).div_(255)
 
@@ -32,9 +40,31 @@ def to_uint8(images: Tensor) -> Tensor:
         TypeError: the images are not floats.
         ValueError: a value is NaN or outside [0, 1].
     """
-    _check_float(images)
-    _check_range(images)
+    if isinstance(images, Tensor) and images.dtype == torch.uint8:
+        raise TypeError(
+            "to_uint8 takes floats in [0, 1], got uint8; leave images that are uint8 as they are"
+        )
+    check_range(images)
     return images.detach().float().mul(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def as_model_input(batch: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """What a model's loss gets of a batch: images and sequences as floats in [0, 1].
+
+    ``uint8`` tensors of four or five dimensions become ``levels / 255``; floats are cast to the
+    type; whole numbers, such as labels, stay.
+
+    Args:
+        batch: tensors, as :func:`companion.data.batches` yields them.
+        dtype: of the model's parameters.
+    """
+
+    def converted(tensor: Tensor) -> Tensor:
+        if tensor.dtype == torch.uint8 and tensor.ndim in (4, 5):
+            tensor = to_float(tensor)
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    return tuple(converted(tensor) for tensor in batch)
 
 
 def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
@@ -46,7 +76,7 @@ def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
 
     The values are looked at on the CPU only: on an accelerator that would make every training
     step wait for the device, and under ``torch.compile`` it would break the graph. Type and
-    shape are checked everywhere.
+    shape are checked everywhere; :func:`check_values` looks on any device, once.
 
     Raises:
         TypeError: not a tensor of floats.
@@ -60,7 +90,8 @@ def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
         raise ValueError(f"images must have shape {wanted}, got {given}; {remedy}")
     if images.numel() == 0:
         raise ValueError(f"images must hold at least one pixel, got shape {given}; check the slice")
-    _check_range(images)
+    if checks.values_are_readable(images):
+        check_values(images)
 
 
 def check_labels(labels: Tensor, n_classes: int) -> None:
@@ -74,7 +105,7 @@ def check_labels(labels: Tensor, n_classes: int) -> None:
     """
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
         raise TypeError(
-            f"labels must be an int64 tensor, got {_kind(labels)}; "
+            f"labels must be an int64 tensor, got {checks.kind(labels)}; "
             "use torch.as_tensor(labels).long() on class numbers"
         )
     if labels.ndim != 1:
@@ -82,7 +113,7 @@ def check_labels(labels: Tensor, n_classes: int) -> None:
             f"labels must have shape (N,), got {tuple(labels.shape)}; "
             "use labels.argmax(1) on one-hot rows or labels.flatten() on a column"
         )
-    if _values_are_readable(labels) and len(labels):
+    if checks.values_are_readable(labels) and len(labels):
         low, high = (int(bound) for bound in labels.aminmax())
         if low < 0 or high >= n_classes:
             raise ValueError(
@@ -91,26 +122,25 @@ def check_labels(labels: Tensor, n_classes: int) -> None:
             )
 
 
-def _check_float(images: Tensor) -> None:
-    if not isinstance(images, Tensor):
-        raise TypeError(
-            f"images must be a torch.Tensor of floats in [0, 1], got {_kind(images)}; "
-            "use torch.as_tensor(images)"
-        )
-    if not images.is_floating_point():
-        largest = ""
-        if images.dtype in (torch.uint8, torch.int32, torch.int64) and images.numel():
-            largest = f" up to {int(images.max())}" if _values_are_readable(images) else ""
-        remedy = (
-            "use companion.data.to_float(images)"
-            if images.dtype == torch.uint8
-            else "use images.float(), divided by the largest level the data can have"
-        )
-        raise TypeError(f"images must be floats in [0, 1], got {_kind(images)}{largest}; {remedy}")
+def check_range(images: Tensor) -> None:
+    """Refuse anything but floats in [0, 1], of any shape; values are looked at on the CPU only.
+
+    Raises:
+        TypeError: not a tensor of floats.
+        ValueError: NaN, or values outside [0, 1].
+    """
+    _check_float(images)
+    if checks.values_are_readable(images):
+        check_values(images)
 
 
-def _check_range(images: Tensor) -> None:
-    if not _values_are_readable(images) or images.numel() == 0:
+def check_values(images: Tensor) -> None:
+    """Refuse floats that are NaN or outside [0, 1], on any device: an accelerator is waited for.
+
+    Raises:
+        ValueError: a value is NaN or outside [0, 1], but for a tolerance of a thousandth.
+    """
+    if images.numel() == 0:
         return
     # One pass; a NaN anywhere makes both NaN.
     low, high = (float(bound) for bound in images.detach().aminmax())
@@ -129,15 +159,43 @@ def _check_range(images: Tensor) -> None:
     raise ValueError(f"images must be floats in [0, 1], got {got}; {remedy}")
 
 
-def _values_are_readable(tensor: Tensor) -> bool:
-    return not torch.compiler.is_compiling() and tensor.device.type == "cpu"
+def _check_float(images: Tensor) -> None:
+    if not isinstance(images, Tensor):
+        tensors = isinstance(images, list | tuple) and any(isinstance(x, Tensor) for x in images)
+        remedy = "torch.stack(images)" if tensors else "torch.as_tensor(images)"
+        raise TypeError(
+            f"images must be a torch.Tensor of floats in [0, 1], got {checks.kind(images)}; "
+            f"use {remedy}"
+        )
+    if not images.is_floating_point():
+        largest = ""
+        if images.dtype in (torch.uint8, torch.int32, torch.int64) and images.numel():
+            largest = f" up to {int(images.max())}" if checks.values_are_readable(images) else ""
+        remedy = (
+            "use companion.data.to_float(images)"
+            if images.dtype == torch.uint8
+            else "use images.float(), divided by the largest level the data can have"
+        )
+        raise TypeError(
+            f"images must be floats in [0, 1], got {checks.kind(images)}{largest}; {remedy}"
+        )
 
 
 def _shape_remedy(given: tuple[int, ...], shape: tuple[int, ...] | None) -> str:
-    if len(given) == 2 and shape is not None and given[1] == math.prod(shape):
-        return f"unflatten them with images.view(-1, {shape[0]}, {shape[1]}, {shape[2]})"
     if len(given) == 2:
-        return "add batch and channel dimensions with images[None, None]"
+        c, h, w = shape or (1, 28, 28)  # rows of a table are most often of 784 pixels
+        if given == (h, w):
+            return "add batch and channel dimensions with images[None, None]"
+        if given[1] == math.prod((c, h, w)):
+            return f"unflatten them with images.reshape(-1, {c}, {h}, {w})"
+        if given[1] == math.prod((c, h, w)) + 1:
+            return (
+                "the first column may hold labels: use "
+                f"images[:, 1:].reshape(-1, {c}, {h}, {w}) for the others"
+            )
+        if shape is None:
+            return "use images[None, None] on one gray image (H, W), or unflatten rows of pixels"
+        return f"give images, not rows of {given[1]} numbers such as noise"
     if len(given) == 3:
         if given == shape:
             return "add a batch dimension with images[None]"
@@ -155,9 +213,3 @@ def _shape_remedy(given: tuple[int, ...], shape: tuple[int, ...] | None) -> str:
             return f"turn them into images of {shape[0]} channels"
         return "pad or crop the images, or build the model for theirs"
     return "reshape them to (N, C, H, W)"
-
-
-def _kind(thing: object) -> str:
-    if isinstance(thing, Tensor):
-        return str(thing.dtype).removeprefix("torch.")
-    return type(thing).__name__

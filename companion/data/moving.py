@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from companion import checks, noise
 from companion.data.images import check_images
 
 SPEED = 0.1  # of the way from wall to wall, per frame
@@ -47,15 +48,14 @@ def moving_fashion(
     """
     check_images(images, (1, 28, 28))
     _check_size(size)
-    if frames < 1 or garments < 1:
-        raise ValueError(
-            f"frames and garments must be at least 1, got {frames} and {garments}; "
-            "the usual choice is 20 frames of 2 garments"
-        )
+    checks.integer("frames", frames, remedy="the usual choice is 20 frames of 2 garments")
+    checks.integer("garments", garments, remedy="the usual choice is 20 frames of 2 garments")
     travel = size - SIDES[size]
     n = len(images)
-    draw = torch.rand(n, garments, 4, generator=rng, device=rng.device if rng else images.device)
-    chance = draw.to(images.device)  # which garment, and its y, x and direction
+    like = images.new_empty((), dtype=torch.get_default_dtype())
+    chance = noise.uniform(
+        n, garments, 4, like=like, rng=rng
+    )  # which garment, and its y, x and direction
     others = (chance[..., 0] * n).long().clamp(max=n - 1)
     others[:, 0] = torch.arange(n, device=images.device)
     return paint(images[others, 0], flights(chance[..., 1:], travel, frames), size)
@@ -161,5 +161,4 @@ def check_sequences(frames: Tensor, size: int | None = None) -> None:
 
 
 def _check_size(size: int) -> None:
-    if size not in SIDES:
-        raise ValueError(f"size must be 32 or 64, the height and width of a frame, got {size}")
+    checks.one_of("size", size, SIDES)

@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor
 
+from companion import checks, noise
+
 
 def ring_centers(modes: int = 8, radius: float = 0.35) -> Tensor:
     r"""Points on a circle around the middle of the unit square, at equal angles.
@@ -24,8 +26,7 @@ def ring_centers(modes: int = 8, radius: float = 0.35) -> Tensor:
     Raises:
         ValueError: if there is no mode, or the circle is not inside the square.
     """
-    if modes < 1:
-        raise ValueError(f"modes must be at least 1, got {modes}; choose 8, say")
+    checks.integer("modes", modes, remedy="choose 8, say")
     if not 0 < radius <= 0.5:
         raise ValueError(
             f"radius must be positive and at most 0.5, so that the ring lies in the unit square, "
@@ -60,15 +61,13 @@ def ring_of_gaussians(
 
     Source: the ring of eight is that of Metz et al. (2017), section 3.1, moved into the square.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, the number of points, got {n}")
+    checks.integer("n", n)
     if not 0 <= sigma <= (0.5 - radius) / 6:
         raise ValueError(
             f"radius + 6 * sigma must not exceed 0.5, so that the points lie in the unit square, "
             f"got radius={radius} and sigma={sigma}; choose a smaller one of them"
         )
     centers = ring_centers(modes, radius)
-    device = rng.device if rng is not None else centers.device
-    mode = torch.randint(modes, (n,), generator=rng, device=device).to(centers.device)
-    noise = torch.randn(n, 2, 1, 1, generator=rng, device=device).to(centers.device)
-    return (centers[mode] + sigma * noise).clamp(0, 1)  # beyond six sigma in one of 5e8 draws
+    mode = noise.integers(modes, n, like=centers, rng=rng)
+    offset = noise.normal(n, 2, 1, 1, like=centers, rng=rng)
+    return (centers[mode] + sigma * offset).clamp(0, 1)  # beyond six sigma in one of 5e8 draws

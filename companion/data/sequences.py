@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from companion import checks, noise
+
 
 def adding_problem(
     n: int, length: int, *, rng: torch.Generator | None = None
@@ -40,14 +42,13 @@ def adding_problem(
     Source: Hochreiter and Schmidhuber (1997), section 5.4, in the form of Arjovsky, Shah and
     Bengio (2016), section 5.2; they mark with -1 and 1, and the sums are scaled in the former.
     """
-    _check_count(n)
-    if length < 2:
-        raise ValueError(f"length must be at least 2, one step for each mark, got {length}")
-    device = rng.device if rng is not None else torch.device("cpu")
-    values = torch.rand(n, length, generator=rng, device=device)
+    checks.integer("n", n)
+    checks.integer("length", length, least=2)
+    like = torch.empty((), device=noise.home(rng))
+    values = noise.uniform(n, length, like=like, rng=rng)
     half = length // 2
-    first = torch.randint(half, (n, 1), generator=rng, device=device)
-    second = torch.randint(half, length, (n, 1), generator=rng, device=device)
+    first = noise.integers(half, n, 1, like=like, rng=rng)
+    second = half + noise.integers(length - half, n, 1, like=like, rng=rng)
     marks = torch.zeros_like(values).scatter_(1, torch.cat([first, second], dim=1), 1.0)
     return torch.stack([values, marks], dim=2)[:, None], (values * marks).sum(dim=1)
 
@@ -84,12 +85,12 @@ def copy_task(
     Source: Hochreiter and Schmidhuber (1997), section 5, for the idea; Arjovsky, Shah and Bengio
     (2016), section 5.1, for this form of it.
     """
-    _check_count(n)
+    checks.integer("n", n)
     _check_copy(delay, count, symbols)
-    device = rng.device if rng is not None else torch.device("cpu")
+    like = torch.empty((), device=noise.home(rng))
     blank, mark = symbols, symbols + 1
-    words = torch.randint(symbols, (n, count), generator=rng, device=device)
-    shown = torch.full((n, delay + 2 * count), blank, device=device)
+    words = noise.integers(symbols, n, count, like=like, rng=rng)
+    shown = torch.full((n, delay + 2 * count), blank, device=like.device)
     answers = shown.clone()
     shown[:, :count] = words
     shown[:, count + delay - 1] = mark
@@ -119,12 +120,7 @@ def copy_chance(delay: int, *, count: int = 10, symbols: int = 8) -> float:
     return count * math.log(symbols) / (delay + 2 * count)
 
 
-def _check_count(n: int) -> None:
-    if n < 1:
-        raise ValueError(f"n must be at least 1, the number of sequences, got {n}")
-
-
 def _check_copy(delay: int, count: int, symbols: int) -> None:
-    for name, value, least in (("delay", delay, 1), ("count", count, 1), ("symbols", symbols, 2)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}; choose a larger one")
+    checks.integer("delay", delay)
+    checks.integer("count", count)
+    checks.integer("symbols", symbols, least=2)

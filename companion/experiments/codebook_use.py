@@ -13,7 +13,8 @@ from companion.data import fashion_mnist, to_float
 from companion.experiments import train
 from companion.game import Player
 from companion.layers import evaluating
-from companion.models.vq_vae import VQVAE, perplexity
+from companion.models.quantizer import perplexity
+from companion.models.vq_vae import VQVAE
 
 EPOCHS = 1
 LEARNING: dict[str, dict[str, Any]] = {

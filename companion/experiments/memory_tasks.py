@@ -15,7 +15,7 @@ from companion.data import adding_problem, copy_task
 from companion.experiments import train
 from companion.layers import evaluating
 from companion.models.gated_rnn import set_forget_bias
-from companion.models.rnn import SequenceModel
+from companion.models.sequence_model import SequenceModel
 
 DATA = "12,800 sequences of each task, measured on 2,000 others"
 SEQUENCES = 12_800

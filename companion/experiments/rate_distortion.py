@@ -24,7 +24,7 @@ def measure(beta: float, seed: int, epochs: int = EPOCHS) -> dict[str, float]:
     - **active_units**: latent dimensions whose mean varies by more than 0.01.
     """
     torch.manual_seed(seed)
-    model = BetaVAE(beta)
+    model = BetaVAE(beta=beta)
     images, _ = fashion_mnist("train", full=True)
     train(model, images, epochs=epochs, seed=seed, schedule="cosine", clip_norm=200.0)
     torch.manual_seed(seed)

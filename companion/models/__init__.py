@@ -1,5 +1,6 @@
 """One module per chapter, named as the chapter is."""
 
+from companion import checks
 from companion.models.beta_vae import BetaVAE
 from companion.models.classifier import Classifier
 from companion.models.conv_lstm import ConvLSTM
@@ -9,9 +10,11 @@ from companion.models.gan import GAN
 from companion.models.gated_rnn import GRUByHand, LSTMByHand
 from companion.models.infogan import InfoGAN
 from companion.models.iwae import IWAE
-from companion.models.pixel_rnn import PixelCNN, PixelRNN
-from companion.models.rnn import PlainRNN, SequenceModel
+from companion.models.pixel_cnn import PixelCNN
+from companion.models.pixel_rnn import PixelRNN
+from companion.models.rnn import PlainRNN
 from companion.models.row_rnn import RowRNN
+from companion.models.sequence_model import SequenceModel
 from companion.models.vae import VAE
 from companion.models.vq_vae import VQVAE
 from companion.models.wgan import LSGAN, R1GAN, WGAN, WGANGP, HingeGAN
@@ -40,3 +43,7 @@ __all__ = [
     "RowRNN",
     "SequenceModel",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise checks.unknown_name(__name__, name, __all__)

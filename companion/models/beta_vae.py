@@ -11,9 +11,14 @@ Source: Higgins et al. (2017), *beta-VAE*, eq. 4; rate and distortion after Alem
 *Fixing a Broken ELBO*, section 3.
 """
 
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from companion import checks
+from companion.game import Player
 from companion.models.vae import VAE, gaussian_kl_per_dimension, reparameterize
 
 
@@ -22,15 +27,16 @@ class BetaVAE(VAE):
 
     Args:
         beta: the price of a nat of rate in nats of distortion.
-        warm_up: so many training steps raise the price from 0 to ``beta``, in a straight line
-            (with ``train(..., accumulate=n)`` each of the n parts of a batch counts as a step).
+        warm_up: so many training steps raise the price from 0 to ``beta``, in a straight line.
         free_bits: :math:`\lambda`, nats of rate that every latent dimension may spend at no
             price: its rate, averaged over the batch, counts as
             :math:`\max(\lambda, \mathrm{rate}_i)`.
-        latent_dim, width, components, image_shape: as for :class:`companion.models.vae.VAE`.
+        network: ``latent_dim``, ``width``, ``components`` and ``image_shape``, as for
+            :class:`companion.models.vae.VAE`.
 
     Raises:
-        ValueError: if ``beta``, ``warm_up`` or ``free_bits`` is negative or NaN, or as for a VAE.
+        TypeError, ValueError: if ``beta``, ``warm_up`` or ``free_bits`` is no number from 0 on, or
+            as for a VAE.
 
     Source: Higgins et al. (2017), eq. 4; the warm-up is that of Bowman et al. (2016), section 3.1,
     and the free bits those of Kingma et al. (2016), eq. 15.
@@ -39,29 +45,28 @@ class BetaVAE(VAE):
     steps: Tensor
 
     def __init__(
-        self,
-        beta: float = 4.0,
-        warm_up: int = 0,
-        free_bits: float = 0.0,
-        latent_dim: int = 16,
-        width: int = 16,
-        components: int = 3,
-        image_shape: tuple[int, int, int] = (1, 28, 28),
+        self, *, beta: float = 4.0, warm_up: int = 0, free_bits: float = 0.0, **network: Any
     ) -> None:
-        super().__init__(latent_dim, width, components, image_shape)
-        for name, value in (("beta", beta), ("warm_up", warm_up), ("free_bits", free_bits)):
-            if not value >= 0:  # NaN is refused, too
-                raise ValueError(f"{name} must be at least 0, got {value}")
-        self.beta = beta
-        self.warm_up = warm_up
-        self.free_bits = free_bits
-        # How many losses training has taken; part of the state, so that a resumed run goes on.
+        checks.keywords(type(self), network, VAE)
+        super().__init__(**network)
+        self.beta = checks.number("beta", beta, least=0)
+        self.warm_up = checks.integer("warm_up", warm_up, least=0)
+        self.free_bits = checks.number("free_bits", free_bits, least=0)
+        # How many steps training has taken; part of the state, so that a resumed run goes on.
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def players(self) -> list[Player]:
+        """The VAE's player, whose steps raise the price."""
+        return [replace(player, after=self.count) for player in super().players()]
+
+    def count(self) -> None:
+        """Take note of a training step."""
+        self.steps += 1
 
     def price(self) -> Tensor:
         r"""The present price of a nat: :math:`\beta \min(1, \text{steps} / \text{warm-up})`."""
         if not self.warm_up:
-            return torch.tensor(self.beta, device=self.steps.device)
+            return torch.full_like(self.steps, self.beta, dtype=torch.float32)
         return self.beta * (self.steps / self.warm_up).clamp(max=1)
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
@@ -77,6 +82,4 @@ class BetaVAE(VAE):
         distortion = self.distortion(reparameterize(mu, logvar), images).mean()
         rates = gaussian_kl_per_dimension(mu, logvar).mean(dim=0)  # (latent_dim,)
         priced = self.price() * rates.clamp(min=self.free_bits).sum()
-        if self.training:
-            self.steps += 1
         return {"loss": distortion + priced, "distortion": distortion, "rate": rates.sum()}

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.data import check_images, check_labels
+from companion import checks
+from companion.data import check_labels
 from companion.game import Player
+from companion.layers import model_input
 
 
 def shift_and_flip(images: Tensor, shift: int = 1) -> Tensor:
@@ -59,13 +61,15 @@ class Classifier(nn.Module):
         smoothing: label smoothing of the training loss (Szegedy et al. 2016, section 7).
     """
 
+    tasks: tuple[str, ...] = ("classes",)
     image_shape = (1, 28, 28)
     num_features = 64
 
     def __init__(self, width: int = 32, num_classes: int = 10, smoothing: float = 0.05) -> None:
         super().__init__()
-        self.num_classes = num_classes
-        self.smoothing = smoothing
+        checks.integer("width", width)
+        self.num_classes = checks.integer("num_classes", num_classes)
+        self.smoothing = checks.number("smoothing", smoothing, least=0, below=1)
         self.body = nn.Sequential(
             block(1, width),  # (N, w, 14, 14)
             block(width, 2 * width),  # (N, 2w, 7, 7)
@@ -81,9 +85,12 @@ class Classifier(nn.Module):
 
         Raises TypeError or ValueError for anything else: an image is never resized behind the
         caller's back, since resizing alone moves the features (28 -> 32 -> 28 pixels costs a
-        Fréchet distance 50 times that between two sets of real images).
+        Fréchet distance 50 times that between two sets of real images). In training mode the batch
+        norm needs at least two images.
         """
-        check_images(images, shape=self.image_shape)
+        images = model_input(self, images, self.image_shape)
+        if self.training:
+            checks.more_than_one("images", images)
         return self.body(2 * images - 1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from companion import checks
 from companion.data import check_sequences, moving_fashion
 from companion.game import Player
-from companion.layers import evaluating
+from companion.layers import evaluating, reference
 
 State = tuple[Tensor, Tensor]
 
@@ -39,9 +40,11 @@ class ConvLSTMCell(nn.Module):
 
     def __init__(self, channels: int, hidden_size: int, kernel_size: int = 3) -> None:
         super().__init__()
+        checks.integer("kernel_size", kernel_size)
         if kernel_size % 2 == 0:
             raise ValueError(
-                f"kernel_size must be odd, so that a state keeps its place, got {kernel_size}"
+                f"kernel_size must be odd, so that a state keeps its place, got {kernel_size}; "
+                "use 3, say"
             )
         self.hidden_size = hidden_size
         gates, padding = 4 * hidden_size, kernel_size // 2
@@ -101,10 +104,13 @@ class ConvLSTM(nn.Module):
         size: height and width of the frames, as :func:`~companion.data.moving_fashion` makes them.
 
     Raises:
-        ValueError: if the size is not a multiple of the patch.
+        TypeError, ValueError: if a size is no whole number from 1 on, or the frames' size is not a
+            multiple of the patch.
 
     Source: Shi et al. (2015), section 3.2.
     """
+
+    tasks: tuple[str, ...] = ("video",)
 
     def __init__(
         self,
@@ -117,8 +123,19 @@ class ConvLSTM(nn.Module):
         size: int = 32,
     ) -> None:
         super().__init__()
+        for name, value in (
+            ("hidden_size", hidden_size),
+            ("layers", layers),
+            ("patch", patch),
+            ("frames_in", frames_in),
+            ("frames_out", frames_out),
+            ("size", size),
+        ):
+            checks.integer(name, value)
         if size % patch:
-            raise ValueError(f"size must be a multiple of patch, got {size} and {patch}")
+            raise ValueError(
+                f"size must be a multiple of patch, got {size} and {patch}; use patch=4, say"
+            )
         self.hidden_size, self.patch, self.size = hidden_size, patch, size
         self.frames_in, self.frames_out = frames_in, frames_out
         widths = [hidden_size] * (layers - 1)
@@ -146,7 +163,8 @@ class ConvLSTM(nn.Module):
             TypeError, ValueError: if the frames are not as described.
         """
         check_sequences(frames, self.size)
-        steps = self.frames_out if steps is None else steps
+        frames = frames.to(reference(self).dtype)
+        steps = checks.integer("steps", self.frames_out if steps is None else steps)
         n, known = frames.shape[:2]
         grid = self.size // self.patch
         x = F.pixel_unshuffle(frames.transpose(0, 1), self.patch)  # (T, N, patch^2, grid, grid)
@@ -184,10 +202,20 @@ class ConvLSTM(nn.Module):
         known, future = sequences.split([self.frames_in, self.frames_out], dim=1)
         return (self(known) - future).square().sum(dim=(2, 3, 4)).mean()
 
-    def loss(self, images: Tensor) -> Tensor:
-        """:meth:`sequence_loss` of sequences that are made anew from still garments."""
+    def loss(self, data: Tensor) -> Tensor:
+        """:meth:`sequence_loss` of sequences: given, or made anew from still garments.
+
+        Args:
+            data: sequences ``(N, frames_in + frames_out, 1, H, W)``, or garments
+                ``(N, 1, 28, 28)`` for :func:`~companion.data.moving_fashion`; floats in [0, 1].
+
+        Raises:
+            TypeError, ValueError: if they are not as described.
+        """
+        if isinstance(data, Tensor) and data.ndim == 5:
+            return self.sequence_loss(data)
         frames = self.frames_in + self.frames_out
-        return self.sequence_loss(moving_fashion(images, frames, self.size))
+        return self.sequence_loss(moving_fashion(data, frames, self.size))
 
     def players(self) -> list[Player]:
         """One player moves encoder and forecaster together."""

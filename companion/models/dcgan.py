@@ -17,10 +17,10 @@ non-saturating generator loss); Radford, Metz and Chintala (2016), the architect
 import torch
 from torch import Tensor, nn
 
-from companion.data import check_images
+from companion import checks
 from companion.game import Player
-from companion.layers import check_codes, check_image_shape, evaluating, standard_normal
-from companion.models.gan import discriminator_loss, generator_loss
+from companion.layers import evaluating, model_input, standard_normal
+from companion.models.gan import check_generated, discriminator_loss, generator_loss
 
 
 class Generator(nn.Module):
@@ -90,17 +90,25 @@ class Discriminator(nn.Module):
 class DCGAN(nn.Module):
     """A generator and a discriminator after the DCGAN recipe, for images of any multiple of 4.
 
+    Attributes:
+        generator: from noise ``(N, latent_dim)`` to images ``(N, C, H, W)`` in **[-1, 1]**.
+        discriminator: from such images to logits ``(N,)``. Assign networks of your own to these
+            two names to train them in this game.
+
     Args:
         latent_dim: dimensions of the noise z.
         width: channels of the layers at half resolution; each halving has twice as many.
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
 
     Raises:
-        ValueError: if ``image_shape`` is not of that form.
+        TypeError, ValueError: if a size is no whole number from 1 on, or ``image_shape`` is not of
+            that form.
 
     Source: Radford, Metz and Chintala (2016), section 3: strided convolutions, batch norm,
     leaky ReLU in the discriminator, weights from N(0, 0.02), Adam with beta1 = 0.5.
     """
+
+    tasks: tuple[str, ...] = ("images",)
 
     def __init__(
         self,
@@ -109,16 +117,16 @@ class DCGAN(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        check_image_shape(image_shape)
-        self.latent_dim = latent_dim
-        self.image_shape = tuple(image_shape)
-        self.generator = Generator(latent_dim, width, image_shape)
-        self.discriminator = Discriminator(width, image_shape)
+        self.latent_dim = checks.integer("latent_dim", latent_dim)
+        checks.integer("width", width)
+        self.image_shape = checks.image_shape(image_shape, multiple=4)
+        self.generator = Generator(latent_dim, width, self.image_shape)
+        self.discriminator = Discriminator(width, self.image_shape)
         self.apply(_initialize)
 
     def generate(self, z: Tensor) -> Tensor:
         """Images in [0, 1] of noise ``(N, latent_dim)``."""
-        check_codes(z, self.latent_dim)
+        checks.codes(z, self.latent_dim)
         return (self.generator(z) + 1) / 2
 
     def discriminate(self, images: Tensor) -> Tensor:
@@ -127,21 +135,41 @@ class DCGAN(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        check_images(images, self.image_shape)
-        return self.discriminator(2 * images - 1)
+        return self.discriminator(2 * model_input(self, images, self.image_shape) - 1)
+
+    def real_and_fake(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What the discriminator gets to see in its turn, in [-1, 1]: images and as many fakes.
+
+        The fakes have no gradient, for the generator does not move.
+
+        Raises:
+            TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape, or
+                the generator's are not in [-1, 1] and of that shape.
+        """
+        images = model_input(self, images, self.image_shape)
+        with torch.no_grad():
+            return 2 * images - 1, self._fakes(len(images))
+
+    def logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of both, each in a pass of its own: batch norm would mix them in one."""
+        return self.discriminator(real), self.discriminator(fake)
+
+    def fake_logits(self, n: int) -> Tensor:
+        """Logits of n new fakes, with their gradient: what the generator gets to see."""
+        return self.discriminator(self._fakes(n))
+
+    def _fakes(self, n: int) -> Tensor:
+        fake = self.generator(standard_normal(self, n, self.latent_dim))
+        check_generated(fake, self.image_shape, low=-1)
+        return fake
 
     def discriminator_loss(self, images: Tensor) -> Tensor:
         """The loss of the discriminator on real images and as many generated ones."""
-        z = standard_normal(self, len(images), self.latent_dim)
-        with torch.no_grad():  # the generator does not move in this turn
-            fake = self.generator(z)
-        real_logits = self.discriminate(images)
-        return discriminator_loss(real_logits, self.discriminator(fake))
+        return discriminator_loss(*self.logits(*self.real_and_fake(images)))
 
     def generator_loss(self, images: Tensor) -> Tensor:
         """The loss of the generator on as many noise vectors as there are images."""
-        z = standard_normal(self, len(images), self.latent_dim)
-        return generator_loss(self.discriminator(self.generator(z)))
+        return generator_loss(self.fake_logits(len(images)))
 
     def players(self) -> list[Player]:
         """The discriminator moves first, then the generator, on every batch."""

@@ -27,9 +27,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.data import check_images
+from companion import checks
 from companion.game import Player
-from companion.layers import check_codes, check_image_shape, evaluating, standard_normal
+from companion.layers import evaluating, model_input, standard_normal
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -44,6 +44,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
     Source: Goodfellow et al. (2014), algorithm 1.
     """
+    checks.floats(real_logits=real_logits, fake_logits=fake_logits)
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
 
@@ -58,6 +59,7 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
 
     Source: Goodfellow et al. (2014), section 3.
     """
+    checks.floats(fake_logits=fake_logits)
     return F.softplus(-fake_logits).mean()
 
 
@@ -73,6 +75,7 @@ def saturating_generator_loss(fake_logits: Tensor) -> Tensor:
 
     Source: Goodfellow et al. (2014), eq. 1.
     """
+    checks.floats(fake_logits=fake_logits)
     return -F.softplus(fake_logits).mean()
 
 
@@ -115,10 +118,44 @@ class Discriminator(nn.Module):
         return self.layers(images - 0.5).squeeze(1)  # centered inputs train better
 
 
+def check_generated(fake: Tensor, shape: tuple[int, ...], low: float) -> None:
+    """Refuse what a generator of the user's own makes, if it does not fit the discriminator.
+
+    The values are looked at on the CPU only, as in :func:`companion.data.check_images`.
+
+    Args:
+        fake: what the generator returned.
+        shape: ``(C, H, W)`` of an image.
+        low: the darkest value; the brightest is 1.
+
+    Raises:
+        ValueError: another shape, or values outside [low, 1].
+    """
+    if tuple(fake.shape[1:]) != tuple(shape):
+        raise ValueError(
+            f"the generator must return images (N, {', '.join(map(str, shape))}), got "
+            f"{tuple(fake.shape)}; end it with nn.Unflatten(1, {tuple(shape)}), or build the model "
+            "with another image_shape"
+        )
+    if fake.numel() and checks.values_are_readable(fake):
+        darkest, brightest = (float(bound) for bound in fake.detach().aminmax())
+        if darkest < low - 1e-3 or brightest > 1 + 1e-3:  # NaN is for the loss to report
+            last = "nn.Sigmoid()" if low == 0 else "nn.Tanh()"
+            raise ValueError(
+                f"the generator must return values in [{low:g}, 1], got {darkest:.4g} to "
+                f"{brightest:.4g}; end it with {last}"
+            )
+
+
 class GAN(nn.Module):
     """Two networks of two hidden layers each, for images of any shape.
 
     Points of the plane are images, too: those of two channels and one pixel, ``(2, 1, 1)``.
+
+    Attributes:
+        generator: from noise ``(N, latent_dim)`` to images ``(N, C, H, W)`` in **[0, 1]**.
+        discriminator: from such images to logits ``(N,)``. Assign networks of your own to these
+            two names to train them in this game.
 
     Args:
         latent_dim: dimensions of the noise z.
@@ -128,12 +165,14 @@ class GAN(nn.Module):
             the non-saturating loss.
 
     Raises:
-        ValueError: if ``image_shape`` is not of that form.
+        TypeError, ValueError: if a size is no whole number from 1 on, or ``image_shape`` is not of
+            that form.
 
     Source: Goodfellow et al. (2014), algorithm 1, one step of each player in turn; the step
     sizes and the leaky ReLU are those of Radford, Metz and Chintala (2016).
     """
 
+    tasks: tuple[str, ...] = ("images",)
     learning_rate = 2e-4
     betas = (0.5, 0.999)
     discriminator_steps = 1  # for each step of the generator
@@ -146,16 +185,16 @@ class GAN(nn.Module):
         saturating: bool = False,
     ) -> None:
         super().__init__()
-        check_image_shape(image_shape, multiple=1)
-        self.latent_dim = latent_dim
-        self.image_shape = tuple(image_shape)
+        self.latent_dim = checks.integer("latent_dim", latent_dim)
+        checks.integer("hidden_size", hidden_size)
+        self.image_shape = checks.image_shape(image_shape)
         self.saturating = saturating
-        self.generator = Generator(latent_dim, hidden_size, image_shape)
-        self.discriminator = Discriminator(hidden_size, image_shape)
+        self.generator = Generator(latent_dim, hidden_size, self.image_shape)
+        self.discriminator = Discriminator(hidden_size, self.image_shape)
 
     def generate(self, z: Tensor) -> Tensor:
         """Images in [0, 1] of noise ``(N, latent_dim)``."""
-        check_codes(z, self.latent_dim)
+        checks.codes(z, self.latent_dim)
         return self.generator(z)
 
     def discriminate(self, images: Tensor) -> Tensor:
@@ -164,19 +203,20 @@ class GAN(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        check_images(images, self.image_shape)
-        return self.discriminator(images)
+        return self.discriminator(model_input(self, images, self.image_shape))
 
     def real_and_fake(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What the discriminator gets to see in its turn: the images and as many fakes.
 
         The fakes have no gradient, for the generator does not move.
+
+        Raises:
+            TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape, or
+                the generator's are not.
         """
-        check_images(images, self.image_shape)
-        z = standard_normal(self, len(images), self.latent_dim)
+        images = model_input(self, images, self.image_shape)
         with torch.no_grad():
-            fake = self.generator(z)
-        return images, fake
+            return images, self._fakes(len(images))
 
     def logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass, which is quicker than two.
@@ -188,7 +228,12 @@ class GAN(nn.Module):
 
     def fake_logits(self, n: int) -> Tensor:
         """Logits of n new fakes, with their gradient: what the generator gets to see."""
-        return self.discriminator(self.generator(standard_normal(self, n, self.latent_dim)))
+        return self.discriminator(self._fakes(n))
+
+    def _fakes(self, n: int) -> Tensor:
+        fake = self.generator(standard_normal(self, n, self.latent_dim))
+        check_generated(fake, self.image_shape, low=0)
+        return fake
 
     def discriminator_loss(self, images: Tensor) -> Tensor | dict[str, Tensor]:
         """The loss of the discriminator on real images and as many generated ones."""

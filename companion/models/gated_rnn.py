@@ -12,6 +12,7 @@ its forget gate; Cho et al. (2014) for the GRU.
 import torch
 from torch import Tensor, nn
 
+from companion import checks
 from companion.models.rnn import check_inputs
 
 
@@ -92,11 +93,13 @@ def gru_step(
 class _GatedByHand(nn.Module):
     """Parameters with torch's names, shapes and initial distribution: a state_dict fits both."""
 
+    tasks: tuple[str, ...] = ()
     blocks: int
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        self.input_size, self.hidden_size = input_size, hidden_size
+        self.input_size = checks.integer("input_size", input_size)
+        self.hidden_size = checks.integer("hidden_size", hidden_size)
         rows = self.blocks * hidden_size
         self.weight_ih_l0 = nn.Parameter(torch.empty(rows, input_size))
         self.weight_hh_l0 = nn.Parameter(torch.empty(rows, hidden_size))

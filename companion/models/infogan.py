@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.data import check_images
+from companion import checks, noise
 from companion.game import Player
-from companion.layers import evaluating, standard_normal
+from companion.layers import evaluating, model_input, standard_normal
 from companion.models import dcgan
 from companion.models.dcgan import DCGAN, discriminator_loss, generator_loss
 
@@ -114,6 +114,8 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Posterior]:
+        if self.training:
+            checks.more_than_one("images", images)
         features = self.trunk(images)
         logits, mu, logvar = self.code_head(features).split(self.parts, dim=1)
         return self.logit(features).squeeze(1), Posterior(logits, mu, logvar.clamp(min=MIN_LOGVAR))
@@ -140,6 +142,8 @@ class InfoGAN(nn.Module):
     :math:`\lambda` for continuous codes is section 6's advice.
     """
 
+    tasks: tuple[str, ...] = ("images",)
+
     def __init__(
         self,
         noise_dim: int = 62,
@@ -152,15 +156,12 @@ class InfoGAN(nn.Module):
         continuous_weight: float = 0.1,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("noise_dim", noise_dim, 1),
-            ("categories", categories, 2),
-            ("continuous", continuous, 0),
-            ("weight", weight, 0),
-            ("continuous_weight", continuous_weight, 0),
-        ):
-            if not value >= least:  # NaN is refused, too
-                raise ValueError(f"{name} must be at least {least}, got {value}")
+        checks.integer("noise_dim", noise_dim)
+        checks.integer("categories", categories, least=2)
+        checks.integer("continuous", continuous, least=0)
+        checks.integer("hidden_size", hidden_size)
+        checks.number("weight", weight, least=0)
+        checks.number("continuous_weight", continuous_weight, least=0)
         networks = DCGAN(noise_dim + categories + continuous, width, image_shape)
         self.noise_dim = noise_dim
         self.categories = categories
@@ -175,11 +176,10 @@ class InfoGAN(nn.Module):
 
     def draw_codes(self, n: int, *, rng: torch.Generator | None = None) -> Codes:
         """Codes of ``n`` pictures: normal noise, each category alike, continuous from U(-1, 1)."""
-        noise = standard_normal(self, n, self.noise_dim, rng=rng)
-        where = rng.device if rng is not None else noise.device
-        category = torch.randint(self.categories, (n,), generator=rng, device=where)
-        continuous = torch.rand(n, self.continuous, generator=rng, device=where, dtype=noise.dtype)
-        return Codes(noise, category.to(noise.device), 2 * continuous.to(noise.device) - 1)
+        normal = standard_normal(self, n, self.noise_dim, rng=rng)
+        category = noise.integers(self.categories, n, like=normal, rng=rng)
+        continuous = noise.uniform(n, self.continuous, like=normal, rng=rng)
+        return Codes(normal, category, 2 * continuous - 1)
 
     def generate(self, codes: Codes) -> Tensor:
         """Images in [0, 1] of codes.
@@ -195,12 +195,12 @@ class InfoGAN(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        check_images(images, self.image_shape)
+        images = model_input(self, images, self.image_shape)
         return self.discriminator(2 * images - 1)[0]
 
     def posterior(self, images: Tensor) -> Posterior:
         """What the code head reads from images in [0, 1]. Errors as for `discriminate`."""
-        check_images(images, self.image_shape)
+        images = model_input(self, images, self.image_shape)
         return self.discriminator(2 * images - 1)[1]
 
     def classify(self, images: Tensor) -> Tensor:

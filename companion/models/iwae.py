@@ -17,9 +17,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from companion.data import check_images
+from companion import checks, noise
 from companion.game import Player
-from companion.layers import check_codes, evaluating, standard_normal
+from companion.layers import evaluating, model_input, standard_normal
 from companion.likelihoods import bernoulli_log_prob, binarize, check_binary
 
 CHUNK = 2**21  # pixels that are decoded at once when a likelihood is estimated: 8 MB a tensor
@@ -68,12 +68,14 @@ class IWAE(nn.Module):
         image_shape: ``(C, H, W)``.
 
     Raises:
-        ValueError: if ``k`` is not positive.
+        TypeError, ValueError: if a size is no whole number from 1 on, or ``image_shape`` is not of
+            that form.
 
     Source: Burda et al. (2016); the network is that of Kingma and Welling (2013), appendix C,
     with rectifiers.
     """
 
+    tasks: tuple[str, ...] = ("likelihood", "images")
     binary = True  # a likelihood of black-and-white pixels: in nats, not in bits per dimension
 
     def __init__(
@@ -84,12 +86,11 @@ class IWAE(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        if k < 1:
-            raise ValueError(f"k must be at least 1, the number of samples per image, got {k}")
-        self.k = k
-        self.latent_dim = latent_dim
-        self.image_shape = tuple(image_shape)
-        pixels = math.prod(image_shape)
+        self.k = checks.integer("k", k)
+        self.latent_dim = checks.integer("latent_dim", latent_dim)
+        checks.integer("hidden_size", hidden_size)
+        self.image_shape = checks.image_shape(image_shape)
+        pixels = math.prod(self.image_shape)
         self.encoder = nn.Sequential(
             nn.Flatten(),
             nn.Linear(pixels, hidden_size),
@@ -109,7 +110,7 @@ class IWAE(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        check_images(images, self.image_shape)
+        images = model_input(self, images, self.image_shape)
         mu, logvar = self.encoder(images).chunk(2, dim=1)
         return mu, logvar
 
@@ -119,7 +120,7 @@ class IWAE(nn.Module):
         Raises:
             ValueError: if the codes do not have that shape.
         """
-        check_codes(z, self.latent_dim)
+        checks.codes(z, self.latent_dim)
         return self.decoder(z)
 
     def log_weights(self, images: Tensor, k: int) -> Tensor:
@@ -136,9 +137,9 @@ class IWAE(nn.Module):
         """
         mu, logvar = self.encode(images)
         check_binary(images)
-        noise = torch.randn(k, *mu.shape, device=mu.device, dtype=mu.dtype)
-        z = mu + torch.exp(0.5 * logvar) * noise  # (k, N, latent_dim)
-        log_prior_over_q = 0.5 * (noise**2 + logvar - z**2).sum(dim=2)
+        epsilon = noise.normal(k, *mu.shape, like=mu)
+        z = mu + torch.exp(0.5 * logvar) * epsilon  # (k, N, latent_dim)
+        log_prior_over_q = 0.5 * (epsilon**2 + logvar - z**2).sum(dim=2)
         logits = self.decode(z.flatten(0, 1)).unflatten(0, (k, -1))  # (k, N, C, H, W)
         return bernoulli_log_prob(logits, images).sum(dim=(2, 3, 4)) + log_prior_over_q
 
@@ -163,10 +164,8 @@ class IWAE(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not black and white, or ``k`` is less than 1.
         """
-        k = self.k if k is None else k
-        if k < 1:
-            raise ValueError(f"k must be at least 1, the number of samples per image, got {k}")
-        check_images(images, self.image_shape)
+        k = checks.integer("k", self.k if k is None else k)
+        images = model_input(self, images, self.image_shape)
         at_once = max(1, min(k, CHUNK // max(1, images.numel())))
         with evaluating(self):
             total = images.new_full((len(images),), -torch.inf)

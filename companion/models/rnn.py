@@ -20,10 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.data import check_images
-from companion.game import Player
+from companion import checks, noise
 
-CELLS: dict[str, Callable[..., nn.Module]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 # --- the recurrence --------------------------------------------------------------------------
@@ -44,9 +43,12 @@ class PlainRNN(nn.Module):
     Source: Elman (1990).
     """
 
+    tasks: tuple[str, ...] = ()
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        self.input_size, self.hidden_size = input_size, hidden_size
+        self.input_size = checks.integer("input_size", input_size)
+        self.hidden_size = checks.integer("hidden_size", hidden_size)
         self.weight_ih_l0 = nn.Parameter(torch.empty(hidden_size, input_size))
         self.weight_hh_l0 = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias_ih_l0 = nn.Parameter(torch.empty(hidden_size))
@@ -75,7 +77,8 @@ class PlainRNN(nn.Module):
 
 
 def check_inputs(inputs: Tensor, input_size: int) -> None:
-    """Raise a ValueError unless the inputs have shape ``(N, T, input_size)``."""
+    """Refuse anything but floats of shape ``(N, T, input_size)``."""
+    checks.floats(inputs=inputs)
     if inputs.ndim != 3 or inputs.shape[2] != input_size or not inputs.shape[1]:
         raise ValueError(
             f"inputs must have shape (N, T, {input_size}), got {tuple(inputs.shape)}; "
@@ -227,100 +230,12 @@ def recurrent_matrix(
     Source: orthogonal matrices as initial weights are those of Saxe, McClelland and Ganguli
     (2014) and Le, Jaitly and Hinton (2015, the identity).
     """
-    if size < 1 or not radius > 0:
-        raise ValueError(
-            f"size must be at least 1 and radius positive, got {size} and {radius}; "
-            "choose 64 and 1.0, say"
-        )
-    if kind not in ("orthogonal", "gaussian"):
-        raise ValueError(f"kind must be 'orthogonal' or 'gaussian', got {kind!r}; choose one")
-    device = rng.device if rng is not None else torch.device("cpu")
-    normal = torch.randn(size, size, generator=rng, dtype=torch.float64, device=device)
+    checks.integer("size", size, remedy="choose 64, say")
+    checks.number("radius", radius, above=0, remedy="choose 1.0, say")
+    checks.one_of("kind", kind, ("orthogonal", "gaussian"))
+    like = torch.empty((), dtype=torch.float64, device=noise.home(rng))
+    normal = noise.normal(size, size, like=like, rng=rng)
     if kind == "gaussian":
         return radius * normal / spectral_radius(normal)
     Q, R = torch.linalg.qr(normal)
     return radius * Q * R.diagonal().sign()  # without the signs Q would not be uniform
-
-
-# --- a model of sequences --------------------------------------------------------------------
-
-
-class SequenceModel(nn.Module):
-    r"""A recurrent network with a read-out, :math:`y_t = W_{hy} h_t + b_y`.
-
-    What it learns depends on the targets. Floats ``(N,)`` are one number for each sequence, asked
-    for at its end; the loss is the mean squared error of :math:`y_T`. ``int64`` targets ``(N, T)``
-    are one symbol for each step; the loss is the mean cross-entropy of the logits :math:`y_t`, in
-    nats per step.
-
-    Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"`` for torch's module of that name; or a module of
-            this book, from inputs ``(N, T, d)`` to states ``(N, T, m)`` and a last state.
-        input_size: numbers per step, d.
-        hidden_size: length of the state, m.
-        output_size: length of :math:`y_t`: 1 for a number, the size of the alphabet for symbols.
-
-    Raises:
-        ValueError: if the cell is unknown.
-    """
-
-    learning_rate = 2e-3
-
-    def __init__(
-        self,
-        cell: str | nn.Module = "rnn",
-        input_size: int = 2,
-        hidden_size: int = 64,
-        output_size: int = 1,
-    ) -> None:
-        super().__init__()
-        if isinstance(cell, str):
-            if cell not in CELLS:
-                raise ValueError(f"cell must be one of {', '.join(map(repr, CELLS))}, got {cell!r}")
-            cell = CELLS[cell](input_size, hidden_size, batch_first=True)
-        self.input_size = input_size
-        self.rnn = cell
-        self.readout = nn.Linear(hidden_size, output_size)  # W_hy, b_y: its own matrix
-
-    def forward(self, sequences: Tensor) -> Tensor:
-        """Sequences ``(N, 1, T, d)`` in [0, 1] to the outputs ``(N, T, output_size)``.
-
-        Raises:
-            TypeError, ValueError: if the sequences are not as described.
-        """
-        check_images(sequences)
-        if sequences.shape[1] != 1 or sequences.shape[3] != self.input_size:
-            raise ValueError(
-                f"sequences must have shape (N, 1, T, {self.input_size}), got "
-                f"{tuple(sequences.shape)}; build the model with input_size={sequences.shape[3]}, "
-                "or use sequences[:, None] if the second axis is missing"
-            )
-        states, _ = self.rnn(sequences[:, 0])
-        return self.readout(states)
-
-    def loss(self, sequences: Tensor, targets: Tensor) -> Tensor:
-        """Mean squared error at the last step, or cross-entropy over all steps; see above.
-
-        Raises:
-            TypeError, ValueError: if the sequences or targets are not as described.
-        """
-        outputs = self(sequences)
-        n, steps, size = outputs.shape
-        if targets.is_floating_point():
-            if targets.shape != (n,) or size != 1:
-                raise ValueError(
-                    f"float targets must have shape ({n},) with output_size=1, got "
-                    f"{tuple(targets.shape)} and {size}; give one number for each sequence"
-                )
-            return F.mse_loss(outputs[:, -1, 0], targets.to(outputs.dtype))
-        if targets.dtype != torch.int64 or targets.shape != (n, steps):
-            raise ValueError(
-                f"symbols must be int64 of shape ({n}, {steps}), got "
-                f"{str(targets.dtype).removeprefix('torch.')} of {tuple(targets.shape)}; "
-                "give one for each step, or one float for each sequence"
-            )
-        return F.cross_entropy(outputs.flatten(0, 1), targets.flatten())
-
-    def players(self) -> list[Player]:
-        """One player moves all weights; set ``learning_rate`` on the model to change its steps."""
-        return [Player("loss", self, self.loss, learning_rate=self.learning_rate)]

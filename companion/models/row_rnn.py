@@ -14,18 +14,19 @@ Source: Graves (2013), *Generating Sequences With Recurrent Neural Networks*, se
 steps follow van den Oord et al. (2016), *Pixel Recurrent Neural Networks*, section 2.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.data import check_images
+from companion import checks
 from companion.game import Player
-from companion.layers import evaluating
-from companion.likelihoods import discretized_mixture_log_prob, discretized_mixture_sample
-
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+from companion.layers import evaluating, model_input, reference
+from companion.likelihoods import (
+    discretized_mixture_log_prob,
+    discretized_mixture_sample,
+    spread_components,
+)
+from companion.models.rnn import CELLS
 
 
 class RowRNN(nn.Module):
@@ -51,10 +52,13 @@ class RowRNN(nn.Module):
         image_shape: ``(1, H, W)``, gray images of any size.
 
     Raises:
-        ValueError: if the cell is unknown or the images have more than one channel.
+        TypeError, ValueError: if the cell is unknown, a size no whole number in its range, or the
+            images have more than one channel.
 
     Source: Graves (2013); the pixels' likelihood is that of Salimans et al. (2017).
     """
+
+    tasks: tuple[str, ...] = ("likelihood", "images")
 
     def __init__(
         self,
@@ -66,24 +70,18 @@ class RowRNN(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        if cell not in CELLS:
-            raise ValueError(f"cell must be one of {', '.join(map(repr, CELLS))}, got {cell!r}")
-        if len(image_shape) != 3 or image_shape[0] != 1:
-            raise ValueError(
-                f"image_shape must be (1, height, width): gray images, got {tuple(image_shape)}; "
-                "average the channels first"
-            )
-        self.image_shape = tuple(image_shape)
-        self.context = context
-        _, _, width = image_shape
+        checks.one_of("cell", cell, CELLS)
+        checks.integer("hidden_size", hidden_size)
+        checks.integer("features", features)
+        checks.integer("components", components)
+        self.context = checks.integer("context", context, least=0)
+        self.image_shape = checks.image_shape(image_shape, channels=1)
+        _, _, width = self.image_shape
         self.rnn = CELLS[cell](width, hidden_size, batch_first=True)
         self.to_features = nn.Linear(hidden_size, width * features)  # W_1, ..., W_W
         self.from_left = nn.Linear(2 * context, features, bias=False) if context else None  # U
         self.to_mixture = nn.Linear(features, 3 * components)  # V
-        with torch.no_grad():
-            bias = self.to_mixture.bias.view(3, components)
-            bias[1] = torch.linspace(0, 0.8, components)
-            bias[2] = -2.0
+        spread_components(self.to_mixture.bias, components)
 
     def parameters_of(self, images: Tensor) -> Tensor:
         """Parameters of each pixel's mixture given what precedes it, ``(N, 3K, H, W)``.
@@ -91,7 +89,7 @@ class RowRNN(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        check_images(images, self.image_shape)
+        images = model_input(self, images, self.image_shape)
         rows = images[:, 0]  # (N, H, W)
         above = F.pad(2 * rows[:, :-1] - 1, (0, 0, 1, 0))  # row t sees t-1; the first sees zeros
         states, _ = self.rnn(above)  # (N, H, hidden_size)
@@ -133,23 +131,23 @@ class RowRNN(nn.Module):
             rng: the generator to draw from; torch's default generator if it is not given.
             temperature: 1 draws from the model; lower values are safer and less varied.
         """
-        like = next(self.parameters())
-        start = torch.zeros(n, *self.image_shape, device=like.device, dtype=like.dtype)
-        return self.complete(start, known_rows=0, rng=rng, temperature=temperature)
+        checks.integer("n", n, least=0)
+        start = reference(self).new_zeros(n, *self.image_shape)
+        return self.complete(start, 0, rng=rng, temperature=temperature) if n else start
 
     def complete(
         self,
         images: Tensor,
-        known_rows: int,
+        known: int,
         *,
         rng: torch.Generator | None = None,
         temperature: float = 1.0,
     ) -> Tensor:
-        """Keep the first ``known_rows`` rows of each image and draw the others given them.
+        """Keep the first ``known`` rows of each image and draw the others given them.
 
         Args:
             images: shape ``(N, 1, H, W)`` in [0, 1]; the rows to be drawn are not read.
-            known_rows: between 0 (draw everything) and ``H`` (draw nothing).
+            known: how many rows, between 0 (draw everything) and ``H`` (draw nothing).
             rng: the generator to draw from; torch's default generator if it is not given.
             temperature: 1 draws from the model; lower values are safer and less varied.
 
@@ -157,19 +155,19 @@ class RowRNN(nn.Module):
             New images of the same shape.
 
         Raises:
-            TypeError, ValueError: if the images do not fit or ``known_rows`` is out of range.
+            TypeError, ValueError: if the images do not fit or ``known`` is out of range.
         """
-        check_images(images, self.image_shape)
+        images = model_input(self, images, self.image_shape).clone()
         height = self.image_shape[1]
-        if not 0 <= known_rows <= height:
-            raise ValueError(f"known_rows must lie between 0 and {height}, got {known_rows}")
-        images = images.clone()
+        checks.integer("known", known, least=0, most=height, remedy="give a number of rows")
+        checks.number("temperature", temperature, above=0)
+        checks.generator(rng)
         with evaluating(self):
             state = None
             above = torch.zeros_like(images[:, 0, :1])  # what the first row sees
             for t in range(height):
                 hidden, state = self.rnn(above, state)  # (N, 1, hidden_size)
-                if t >= known_rows:
+                if t >= known:
                     images[:, 0, t] = self._draw_row(hidden, rng, temperature)
                 above = 2 * images[:, 0, t : t + 1] - 1
         return images

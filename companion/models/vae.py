@@ -14,13 +14,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from companion.data import check_images
+from companion import checks
 from companion.game import Player
-from companion.layers import check_codes, check_image_shape, evaluating, standard_normal
+from companion.layers import evaluating, model_input, standard_normal
 from companion.likelihoods import (
     discretized_mixture_log_prob,
     discretized_mixture_mean,
     discretized_mixture_sample,
+    spread_components,
 )
 
 
@@ -39,13 +40,17 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
     Returns:
         Shape ``(N,)``; zero only where ``mu`` and ``logvar`` are zero.
 
+    Raises:
+        TypeError, ValueError: if they are no tensors of floats of one shape.
+
     Source: Kingma and Welling (2013), appendix B.
     """
     return gaussian_kl_per_dimension(mu, logvar).sum(dim=1)
 
 
 def gaussian_kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
-    """The summands of :func:`gaussian_kl`, nats, of the shape of ``mu``."""
+    """The summands of :func:`gaussian_kl`, nats, of the shape of ``mu``; the same errors."""
+    checks.same_shape(mu=mu, logvar=logvar)
     return 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
 
 
@@ -61,6 +66,7 @@ def reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
 
     Source: Kingma and Welling (2013), section 2.4.
     """
+    checks.same_shape(mu=mu, logvar=logvar)
     return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
 
 
@@ -107,10 +113,13 @@ class VAE(nn.Module):
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
 
     Raises:
-        ValueError: if ``image_shape`` is not of that form.
+        TypeError, ValueError: if a size is no whole number from 1 on, or ``image_shape`` is not of
+            that form.
 
     Source: Kingma and Welling (2013); the pixels' likelihood is that of Salimans et al. (2017).
     """
+
+    tasks: tuple[str, ...] = ("likelihood", "images")  # what companion.evaluation measures
 
     def __init__(
         self,
@@ -120,10 +129,11 @@ class VAE(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        check_image_shape(image_shape)
-        self.latent_dim = latent_dim
-        self.image_shape = tuple(image_shape)
-        channels, height, width_px = image_shape
+        self.latent_dim = checks.integer("latent_dim", latent_dim)
+        checks.integer("width", width)
+        checks.integer("components", components)
+        self.image_shape = checks.image_shape(image_shape, multiple=4)
+        channels, height, width_px = self.image_shape
         small = (2 * width, height // 4, width_px // 4)  # 28x28 -> 14x14 -> 7x7
         features = small[0] * small[1] * small[2]
 
@@ -143,11 +153,7 @@ class VAE(nn.Module):
             nn.SiLU(),
             nn.ConvTranspose2d(width, 3 * components * channels, 4, stride=2, padding=1),
         )
-        # Spread the components over the gray range, so that they do not start as copies.
-        with torch.no_grad():
-            bias = self.decoder[-1].bias.view(3, components, channels)  # type: ignore[operator]
-            bias[1] = torch.linspace(0, 0.8, components)[:, None]
-            bias[2] = -2.0
+        spread_components(self.decoder[-1].bias, components, channels)  # type: ignore[arg-type]
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), each ``(N, latent_dim)``, of images in [0, 1].
@@ -155,7 +161,7 @@ class VAE(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        check_images(images, self.image_shape)
+        images = model_input(self, images, self.image_shape)
         mu, logvar = self.encoder(2 * images - 1).chunk(2, dim=1)
         return mu, logvar
 
@@ -165,7 +171,7 @@ class VAE(nn.Module):
         Raises:
             ValueError: if the codes do not have that shape.
         """
-        check_codes(z, self.latent_dim)
+        checks.codes(z, self.latent_dim)
         return self.decoder(z)
 
     def distortion(self, z: Tensor, images: Tensor) -> Tensor:

@@ -13,150 +13,20 @@ the right side is a bound on the likelihood: one term of the sum over all codes.
 Source: van den Oord, Vinyals and Kavukcuoglu (2017), *Neural Discrete Representation Learning*.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.data import check_images
+from companion import checks, noise
 from companion.game import Player
-from companion.layers import check_image_shape, evaluating
+from companion.layers import evaluating, model_input
 from companion.likelihoods import (
     discretized_mixture_log_prob,
     discretized_mixture_mean,
     discretized_mixture_sample,
+    spread_components,
 )
-
-
-class Quantized(NamedTuple):
-    """What the quantizer makes of vectors ``(N, code_dim, h, w)``."""
-
-    vectors: Tensor  # nearest entries; gradients pass straight through to what was quantized
-    codes: Tensor  # their places in the codebook, whole numbers (N, h, w)
-    commitment: Tensor  # ||z - sg(e)||^2 of each image, (N,)
-    codebook: Tensor  # ||sg(z) - e||^2 of each image, (N,)
-
-
-def perplexity(codes: Tensor, codebook_size: int) -> Tensor:
-    r"""How many codes are in use, as if all were used alike.
-
-    .. math:: \exp\Big(-\sum_j p_j \log p_j\Big) \in [1, J]
-
-    with :math:`p_j` the share of code :math:`j` among the given ones.
-
-    Args:
-        codes: whole numbers from 0 to ``codebook_size - 1``, any shape.
-        codebook_size: :math:`J`.
-    """
-    shares = torch.bincount(codes.flatten(), minlength=codebook_size) / codes.numel()
-    return torch.exp(torch.special.entr(shares).sum())
-
-
-class VectorQuantizer(nn.Module):
-    r"""The nearest entries of a codebook, with gradients that pass straight through.
-
-    .. math::
-
-        \text{forward: } e, \qquad \text{backward: } \nabla_z L := \nabla_e L
-
-    By moving averages an entry follows the mean of the vectors that choose it,
-
-    .. math::
-
-        n_j \leftarrow \gamma n_j + (1 - \gamma) |Z_j|, \quad
-        m_j \leftarrow \gamma m_j + (1 - \gamma) \sum_{z \in Z_j} z, \quad
-        e_j = m_j / n_j,
-
-    where :math:`Z_j` are the vectors of the batch nearest to entry :math:`j`. An entry that is
-    used less than a hundredth as often as the average one is dead; it is revived as a vector of
-    the batch, chosen at random.
-
-    Args:
-        codebook_size: entries, :math:`J`.
-        code_dim: length of an entry.
-        moving_average: move the entries so; otherwise they are parameters, moved by the gradient
-            of :math:`\|\mathrm{sg}(z) - e\|^2`.
-        revive: whether dead entries are revived.
-        decay: :math:`\gamma`.
-
-    Source: van den Oord et al. (2017), eqs. 1 to 3 and appendix A.1; the revival is that of
-    Williams et al. (2020) and Dhariwal et al. (2020), in a simple form.
-    """
-
-    codebook: Tensor
-    counts: Tensor
-    sums: Tensor
-
-    def __init__(
-        self,
-        codebook_size: int,
-        code_dim: int,
-        moving_average: bool = True,
-        revive: bool = True,
-        decay: float = 0.99,
-    ) -> None:
-        super().__init__()
-        self.moving_average, self.revive, self.decay = moving_average, revive, decay
-        entries = torch.randn(codebook_size, code_dim)
-        if moving_average:
-            self.register_buffer("codebook", entries)
-            self.register_buffer("sums", torch.zeros_like(entries))
-        else:
-            self.codebook = nn.Parameter(entries)
-        # No entry counts yet: all that the first batch does not choose are dead at once, and
-        # begin as vectors of that batch.
-        self.register_buffer("counts", torch.zeros(codebook_size))
-
-    def forward(self, z: Tensor) -> Quantized:
-        """Quantize vectors of shape ``(N, code_dim, h, w)``; in training, the codebook learns."""
-        with torch.autocast(
-            z.device.type, enabled=False
-        ):  # 16 bits are too few to find the nearest
-            z = z.to(self.codebook.dtype)
-            flat = z.movedim(1, -1).flatten(0, -2)  # (N h w, code_dim)
-            codes = self.nearest(flat).view(len(z), *z.shape[2:])
-            entries = self.lookup(codes)
-            result = Quantized(
-                vectors=z + (entries - z).detach(),
-                codes=codes,
-                commitment=(z - entries.detach()).square().sum(dim=(1, 2, 3)),
-                codebook=(z.detach() - entries).square().sum(dim=(1, 2, 3)),
-            )
-            if self.training:
-                self.learn(flat.detach(), codes.flatten())
-            return result
-
-    @torch.no_grad()
-    def nearest(self, vectors: Tensor) -> Tensor:
-        """The entry nearest to each of ``(M, code_dim)`` vectors: whole numbers ``(M,)``."""
-        # |z - e|^2 = |z|^2 - 2 z e + |e|^2, of which |z|^2 is the same for all entries
-        squares = self.codebook.square().sum(dim=1)
-        return torch.addmm(squares, vectors, self.codebook.T, alpha=-2).argmin(dim=1)
-
-    def lookup(self, codes: Tensor) -> Tensor:
-        """Entries of codes ``(N, h, w)``, as ``(N, code_dim, h, w)``."""
-        return F.embedding(codes, self.codebook).movedim(-1, 1)
-
-    @torch.no_grad()
-    def learn(self, vectors: Tensor, codes: Tensor) -> None:
-        """Move the averages, and revive the dead."""
-        size = len(self.codebook)
-        used = torch.bincount(codes, minlength=size).to(self.counts.dtype)
-        self.counts.lerp_(used, 1 - self.decay)
-        if self.moving_average:
-            sums = torch.zeros_like(self.codebook).index_add_(0, codes, vectors)
-            self.sums.lerp_(sums, 1 - self.decay)
-            seen = (self.counts > 1e-6)[:, None]
-            self.codebook.copy_(torch.where(seen, self.sums / self.counts[:, None], self.codebook))
-        if self.revive:
-            fresh = self.counts.mean()
-            dead = self.counts < 0.01 * fresh
-            chosen = vectors[torch.randint(len(vectors), (size,), device=vectors.device)]
-            self.codebook.copy_(torch.where(dead[:, None], chosen, self.codebook))
-            if self.moving_average:
-                self.sums.copy_(torch.where(dead[:, None], fresh * chosen, self.sums))
-            self.counts.copy_(torch.where(dead, fresh, self.counts))
+from companion.models.quantizer import Quantized, VectorQuantizer, perplexity
 
 
 class CodePrior(nn.Module):
@@ -208,18 +78,20 @@ class CodePrior(nn.Module):
 
     def sample(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` grids of codes, ``(n, h, w)``, one place after another."""
+        checks.integer("n", n, least=0)
         height, width = self.grid
-        device = self.place.device
-        codes = torch.full((n, height + 1, width + 1), self.outside, device=device)
+        codes = self.left.weight.new_full(
+            (n, height + 1, width + 1), self.outside, dtype=torch.long
+        )
+        if n == 0:
+            return codes[:, 1:, 1:]
         state = None
         for t in range(height * width):
             i, j = divmod(t, width)
             inputs = self.left(codes[:, i + 1, j]) + self.above(codes[:, i, j + 1]) + self.place[t]
             hidden, state = self.lstm(inputs[:, None], state)
             shares = torch.softmax(self.to_logits(hidden[:, 0]), dim=1)
-            where = rng.device if rng is not None else device
-            drawn = torch.multinomial(shares.to(where), 1, generator=rng)
-            codes[:, i + 1, j + 1] = drawn[:, 0].to(device)
+            codes[:, i + 1, j + 1] = noise.choice(shares, rng=rng)
         return codes[:, 1:, 1:]
 
 
@@ -245,10 +117,13 @@ class VQVAE(nn.Module):
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
 
     Raises:
-        ValueError: if ``image_shape`` is not of that form.
+        TypeError, ValueError: if a size is no whole number from 1 on, or ``image_shape`` is not of
+            that form.
 
     Source: van den Oord et al. (2017), eq. 3.
     """
+
+    tasks: tuple[str, ...] = ("likelihood", "images")
 
     def __init__(
         self,
@@ -263,11 +138,14 @@ class VQVAE(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        check_image_shape(image_shape)
-        self.commitment = commitment
-        self.codebook_size = codebook_size
-        self.image_shape = tuple(image_shape)
-        channels, height, width_px = image_shape
+        checks.integer("width", width)
+        checks.integer("components", components)
+        checks.integer("hidden_size", hidden_size)
+        self.commitment = checks.number("commitment", commitment, least=0)
+        self.codebook_size = checks.integer("codebook_size", codebook_size)
+        checks.integer("code_dim", code_dim)
+        self.image_shape = checks.image_shape(image_shape, multiple=4)
+        channels, height, width_px = self.image_shape
         self.grid = (height // 4, width_px // 4)  # 28x28 -> 14x14 -> 7x7
         self.encoder = nn.Sequential(
             nn.Conv2d(channels, width, 4, stride=2, padding=1),
@@ -289,10 +167,7 @@ class VQVAE(nn.Module):
             nn.ConvTranspose2d(width, 3 * components * channels, 4, stride=2, padding=1),
         )
         self.prior = CodePrior(codebook_size, self.grid, hidden_size)
-        with torch.no_grad():
-            bias = self.decoder[-1].bias.view(3, components, channels)  # type: ignore[operator]
-            bias[1] = torch.linspace(0, 0.8, components)[:, None]
-            bias[2] = -2.0
+        spread_components(self.decoder[-1].bias, components, channels)  # type: ignore[arg-type]
 
     def quantize(self, images: Tensor) -> Quantized:
         """Encode images in [0, 1] and quantize the vectors.
@@ -300,7 +175,7 @@ class VQVAE(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        check_images(images, self.image_shape)
+        images = model_input(self, images, self.image_shape)
         return self.quantizer(self.encoder(2 * images - 1))
 
     def encode(self, images: Tensor) -> Tensor:
@@ -382,8 +257,12 @@ class VQVAE(nn.Module):
                 f"codes must be whole numbers (torch.long) of shape ({', '.join(map(str, shape))}),"
                 f" got {codes.dtype} of shape {tuple(codes.shape)}; encode(images) gives such ones"
             )
-        if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < self.codebook_size:
+        if (
+            len(codes)
+            and checks.values_are_readable(codes)
+            and not 0 <= int(codes.min()) <= int(codes.max()) < self.codebook_size
+        ):
             raise ValueError(
                 f"codes must lie between 0 and {self.codebook_size - 1}, got "
-                f"{int(codes.min())} to {int(codes.max())}"
+                f"{int(codes.min())} to {int(codes.max())}; encode(images) gives such ones"
             )

@@ -10,15 +10,18 @@ or what keeps the discriminator :math:`D` from becoming too steep:
 - :class:`R1GAN` is the GAN with a penalty on the slope of D at real images.
 """
 
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
+from companion import checks
+from companion.game import Player
 from companion.models.gan import GAN, discriminator_loss
-
-Images = tuple[int, int, int]
-
+from companion.models.penalties import gradient_penalty, r1_penalty
 
 # --- losses ----------------------------------------------------------------------------------
 
@@ -31,7 +34,8 @@ def least_squares_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -
 
     Source: Mao et al. (2017), eq. 9 (labels 0 and 1).
     """
-    return 0.5 * (real_logits - 1).square().mean() + 0.5 * fake_logits.square().mean()
+    real, fake = _wide(real_logits=real_logits, fake_logits=fake_logits)
+    return 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean()
 
 
 def least_squares_generator_loss(fake_logits: Tensor) -> Tensor:
@@ -42,7 +46,8 @@ def least_squares_generator_loss(fake_logits: Tensor) -> Tensor:
 
     Source: Mao et al. (2017), eq. 9.
     """
-    return 0.5 * (fake_logits - 1).square().mean()
+    (fake,) = _wide(fake_logits=fake_logits)
+    return 0.5 * (fake - 1).square().mean()
 
 
 def critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
@@ -56,7 +61,8 @@ def critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 
     Source: Arjovsky, Chintala and Bottou (2017), eq. 2.
     """
-    return fake_scores.mean() - real_scores.mean()
+    real, fake = _wide(real_scores=real_scores, fake_scores=fake_scores)
+    return fake.mean() - real.mean()
 
 
 def critic_generator_loss(fake_scores: Tensor) -> Tensor:
@@ -67,7 +73,8 @@ def critic_generator_loss(fake_scores: Tensor) -> Tensor:
 
     Source: Arjovsky, Chintala and Bottou (2017), algorithm 1.
     """
-    return -fake_scores.mean()
+    (fake,) = _wide(fake_scores=fake_scores)
+    return -fake.mean()
 
 
 def hinge_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -78,62 +85,14 @@ def hinge_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor
 
     Source: Lim and Ye (2017), *Geometric GAN*; Miyato et al. (2018), eq. 16.
     """
-    return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+    real, fake = _wide(real_logits=real_logits, fake_logits=fake_logits)
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
-# --- penalties -------------------------------------------------------------------------------
-
-
-def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    r"""How far the critic's slope is from 1 between real and generated images.
-
-    .. math::
-
-        \mathbb{E}\left[(\lVert\nabla_{\hat x} D(\hat x)\rVert_2 - 1)^2\right],
-        \qquad \hat x = \epsilon x + (1 - \epsilon)\,G(z), \qquad \epsilon \sim U[0, 1]
-
-    Each image has its own :math:`\epsilon` and its own norm, over all its pixels: the penalty
-    does not depend on the size of the batch.
-
-    Args:
-        critic: images to scores ``(N,)``, each image judged by itself (no batch norm, which
-            would mix them).
-        real, fake: images of the same shape ``(N, C, H, W)``.
-
-    Returns:
-        A scalar, differentiable in the critic's parameters.
-
-    Source: Gulrajani et al. (2017), eq. 3 and algorithm 1.
-    """
-    epsilon = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
-    norms = _slopes(critic, epsilon * real + (1 - epsilon) * fake).norm(dim=1)
-    return (norms - 1).square().mean()
-
-
-def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
-    r"""The squared slope of the discriminator at real images.
-
-    .. math:: \mathbb{E}_x\left[\lVert\nabla_x D(x)\rVert_2^2\right]
-
-    Args:
-        discriminator: images to logits ``(N,)``, each image judged by itself.
-        real: images of shape ``(N, C, H, W)``.
-
-    Returns:
-        A scalar, differentiable in the discriminator's parameters; the loss of Mescheder et al.
-        has it with the factor :math:`\gamma / 2`.
-
-    Source: Mescheder, Geiger and Nowozin (2018), eq. 9.
-    """
-    return _slopes(discriminator, real).square().sum(dim=1).mean()
-
-
-def _slopes(discriminator: nn.Module, images: Tensor) -> Tensor:
-    """The gradient of each image's logit with respect to its pixels: shape ``(N, C * H * W)``."""
-    images = images.detach().requires_grad_()
-    # Images do not meet inside the discriminator: the gradient of the sum holds that of each.
-    (gradients,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
-    return gradients.flatten(1)
+def _wide(**scores: Tensor) -> list[Tensor]:
+    """The scores in float32 at least: a mean in 16 bits would lose what they differ by."""
+    checks.floats(**scores)
+    return [s.to(torch.promote_types(s.dtype, torch.float32)) for s in scores.values()]
 
 
 # --- models ----------------------------------------------------------------------------------
@@ -143,15 +102,11 @@ class LSGAN(GAN):
     """The least-squares GAN: a fake that D takes for real, but far from 1, is still pulled.
 
     Args:
-        latent_dim, hidden_size, image_shape: as for :class:`companion.models.gan.GAN`.
+        network: ``latent_dim``, ``hidden_size`` and ``image_shape``, as for
+            :class:`companion.models.gan.GAN`.
 
     Source: Mao et al. (2017), eq. 9; the step sizes are the GAN's.
     """
-
-    def __init__(
-        self, latent_dim: int = 64, hidden_size: int = 64, image_shape: Images = (1, 28, 28)
-    ) -> None:
-        super().__init__(latent_dim, hidden_size, image_shape)
 
     def discriminator_loss(self, images: Tensor) -> Tensor:
         """The least-squares loss of real images and as many generated ones."""
@@ -165,15 +120,16 @@ class LSGAN(GAN):
 class WGAN(GAN):
     """The Wasserstein GAN: the discriminator is a critic, kept from steepness by clipped weights.
 
-    The critic moves on every batch, the generator on every fifth. Before each of its losses the
-    critic's weights are cut to [-clip, clip].
+    The critic moves on every batch, the generator on every fifth. At first and after each of its
+    moves the critic's weights are cut to [-clip, clip].
 
     Args:
         clip: the largest absolute value that a weight of the critic may have.
-        latent_dim, hidden_size, image_shape: as for :class:`companion.models.gan.GAN`.
+        network: ``latent_dim``, ``hidden_size`` and ``image_shape``, as for
+            :class:`companion.models.gan.GAN`.
 
     Raises:
-        ValueError: if ``clip`` is not positive.
+        TypeError, ValueError: if ``clip`` is no positive number, or as for a GAN.
 
     Source: Arjovsky, Chintala and Bottou (2017), algorithm 1. Its RMSProp with 5e-5 is Adam
     without momentum, beta1 = 0.
@@ -183,21 +139,25 @@ class WGAN(GAN):
     betas = (0.0, 0.99)
     discriminator_steps = 5  # and as many batches: the generator moves on every fifth
 
-    def __init__(
-        self,
-        clip: float = 0.01,
-        latent_dim: int = 64,
-        hidden_size: int = 64,
-        image_shape: Images = (1, 28, 28),
-    ) -> None:
-        super().__init__(latent_dim, hidden_size, image_shape)
-        self.clip = _positive("clip", clip)
+    def __init__(self, *, clip: float = 0.01, **network: Any) -> None:
+        checks.keywords(type(self), network, GAN)
+        super().__init__(**network)
+        self.clip = checks.number("clip", clip, above=0)
+        self.clip_weights()
+
+    @torch.no_grad()
+    def clip_weights(self) -> None:
+        """Cut the critic's weights to [-clip, clip]."""
+        for weight in self.discriminator.parameters():
+            weight.clamp_(-self.clip, self.clip)
+
+    def players(self) -> list[Player]:
+        """The GAN's players; each move of the critic ends with the clipping."""
+        critic, generator = super().players()
+        return [replace(critic, after=self.clip_weights), generator]
 
     def discriminator_loss(self, images: Tensor) -> Tensor:
-        """Clips the critic's weights; then minus its estimate of the distance, up to a scale."""
-        with torch.no_grad():
-            for weight in self.discriminator.parameters():
-                weight.clamp_(-self.clip, self.clip)
+        """Minus the critic's estimate of the distance, up to a scale."""
         return critic_loss(*self.logits(*self.real_and_fake(images)))
 
     def generator_loss(self, images: Tensor) -> Tensor:
@@ -209,11 +169,12 @@ class WGANGP(GAN):
     """The Wasserstein GAN with a gradient penalty in place of the clipping.
 
     Args:
-        penalty: the factor of :func:`gradient_penalty`.
-        latent_dim, hidden_size, image_shape: as for :class:`companion.models.gan.GAN`.
+        penalty: the factor of :func:`~companion.models.penalties.gradient_penalty`.
+        network: ``latent_dim``, ``hidden_size`` and ``image_shape``, as for
+            :class:`companion.models.gan.GAN`.
 
     Raises:
-        ValueError: if ``penalty`` is not positive.
+        TypeError, ValueError: if ``penalty`` is no positive number, or as for a GAN.
 
     Source: Gulrajani et al. (2017), algorithm 1, with its defaults: penalty 10, five steps of
     the critic for each of the generator, Adam with 1e-4 and betas (0, 0.9).
@@ -223,15 +184,15 @@ class WGANGP(GAN):
     betas = (0.0, 0.9)
     discriminator_steps = 5
 
-    def __init__(
-        self,
-        penalty: float = 10.0,
-        latent_dim: int = 64,
-        hidden_size: int = 64,
-        image_shape: Images = (1, 28, 28),
-    ) -> None:
-        super().__init__(latent_dim, hidden_size, image_shape)
-        self.penalty = _positive("penalty", penalty)
+    def __init__(self, *, penalty: float = 10.0, **network: Any) -> None:
+        checks.keywords(type(self), network, GAN)
+        super().__init__(**network)
+        self.penalty = checks.number("penalty", penalty, above=0)
+
+    def players(self) -> list[Player]:
+        """The GAN's players; the penalty's gradient of a gradient cannot be compiled."""
+        discriminator, generator = super().players()
+        return [replace(discriminator, compilable=False), generator]
 
     def discriminator_loss(self, images: Tensor) -> dict[str, Tensor]:
         """The critic's loss plus the penalty.
@@ -261,7 +222,8 @@ class HingeGAN(GAN):
     can the whole: :math:`|D(x) - D(y)| \le \lVert x - y \rVert`.
 
     Args:
-        latent_dim, hidden_size, image_shape: as for :class:`companion.models.gan.GAN`.
+        network: ``latent_dim``, ``hidden_size`` and ``image_shape``, as for
+            :class:`companion.models.gan.GAN`.
 
     Source: Miyato et al. (2018), algorithm 1, eq. 16 and 17; five steps of the discriminator for
     each of the generator and Adam with 2e-4 and betas (0, 0.9), as they have it for ImageNet.
@@ -270,10 +232,9 @@ class HingeGAN(GAN):
     betas = (0.0, 0.9)
     discriminator_steps = 5
 
-    def __init__(
-        self, latent_dim: int = 64, hidden_size: int = 64, image_shape: Images = (1, 28, 28)
-    ) -> None:
-        super().__init__(latent_dim, hidden_size, image_shape)
+    def __init__(self, **network: Any) -> None:
+        checks.keywords(type(self), network, GAN)
+        super().__init__(**network)
         for layer in self.discriminator.modules():
             if isinstance(layer, nn.Linear):
                 parametrizations.spectral_norm(layer)
@@ -291,11 +252,12 @@ class R1GAN(GAN):
     """The non-saturating GAN with a penalty on the discriminator's slope at real images.
 
     Args:
-        gamma: the loss has ``gamma / 2`` times :func:`r1_penalty`.
-        latent_dim, hidden_size, image_shape: as for :class:`companion.models.gan.GAN`.
+        gamma: the loss has ``gamma / 2`` times :func:`~companion.models.penalties.r1_penalty`.
+        network: ``latent_dim``, ``hidden_size`` and ``image_shape``, as for
+            :class:`companion.models.gan.GAN`.
 
     Raises:
-        ValueError: if ``gamma`` is not positive.
+        TypeError, ValueError: if ``gamma`` is no positive number, or as for a GAN.
 
     Source: Mescheder, Geiger and Nowozin (2018), eq. 9, with their RMSProp of 1e-4 as Adam
     without momentum, beta1 = 0.
@@ -304,15 +266,15 @@ class R1GAN(GAN):
     learning_rate = 1e-4
     betas = (0.0, 0.99)
 
-    def __init__(
-        self,
-        gamma: float = 10.0,
-        latent_dim: int = 64,
-        hidden_size: int = 64,
-        image_shape: Images = (1, 28, 28),
-    ) -> None:
-        super().__init__(latent_dim, hidden_size, image_shape)
-        self.gamma = _positive("gamma", gamma)
+    def __init__(self, *, gamma: float = 10.0, **network: Any) -> None:
+        checks.keywords(type(self), network, GAN)
+        super().__init__(**network)
+        self.gamma = checks.number("gamma", gamma, above=0)
+
+    def players(self) -> list[Player]:
+        """The GAN's players; the penalty's gradient of a gradient cannot be compiled."""
+        discriminator, generator = super().players()
+        return [replace(discriminator, compilable=False), generator]
 
     def discriminator_loss(self, images: Tensor) -> dict[str, Tensor]:
         """The GAN's loss plus half of gamma times the penalty, recorded as ``r1 penalty``."""
@@ -320,9 +282,3 @@ class R1GAN(GAN):
         penalty = r1_penalty(self.discriminator, real)
         loss = discriminator_loss(*self.logits(real, fake)) + self.gamma / 2 * penalty
         return {"loss": loss, "r1 penalty": penalty}
-
-
-def _positive(name: str, value: float) -> float:
-    if not value > 0:  # NaN is refused, too
-        raise ValueError(f"{name} must be positive, got {value}")
-    return value

@@ -5,7 +5,7 @@ import torch
 
 from companion import experiments
 from companion.experiments import codebook_use
-from companion.models.vq_vae import perplexity
+from companion.models.quantizer import perplexity
 
 SIZES = (64, 256, 1024)
 REVIVAL = "moving average, revival"

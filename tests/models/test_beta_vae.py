@@ -20,7 +20,14 @@ IMAGES = to_float(LEVELS)
 
 def small(beta: float = 4.0, warm_up: int = 0, free_bits: float = 0.0) -> BetaVAE:
     torch.manual_seed(3)
-    model = BetaVAE(beta, warm_up, free_bits, latent_dim=3, width=4, image_shape=(1, 8, 8))
+    model = BetaVAE(
+        beta=beta,
+        warm_up=warm_up,
+        free_bits=free_bits,
+        latent_dim=3,
+        width=4,
+        image_shape=(1, 8, 8),
+    )
     with torch.no_grad():
         model.encoder[-1].weight *= 3  # type: ignore[operator]  # rates that differ from zero
     return model

@@ -10,7 +10,8 @@ from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
 from companion import train
 from companion.likelihoods import binarize
-from companion.models.draw import DRAW, Window, filterbank, read, window, write
+from companion.models.draw import DRAW
+from companion.models.glimpses import Window, filterbank, read, window, write
 
 
 def pixels(n: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor
 from companion import train
 from companion.likelihoods import discretized_mixture_log_prob, to_levels
 from companion.models import VQVAE
-from companion.models.vq_vae import CodePrior, VectorQuantizer, perplexity
+from companion.models.quantizer import VectorQuantizer, perplexity
+from companion.models.vq_vae import CodePrior
 
 
 def images(n: int, *shape: int) -> Tensor:

@@ -1,0 +1,20 @@
+"""Two sets of images of unlike size, between which a model translates."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """Images of two kinds, of which none belongs to any other: each set is shuffled by itself.
+
+    ``batches(Unpaired(a, b), ...)`` yields as many rows of either. An epoch is as long as the
+    smaller set allows; the rows of the larger set that one epoch leaves out come in others.
+
+    Attributes:
+        a, b: each (N, ...), with an N of its own.
+    """
+
+    a: Tensor
+    b: Tensor
