@@ -1,13 +1,16 @@
 """Checks of arguments, each in one place: what was given, what was expected, what to do."""
 
+import functools
 import inspect
 import math
 import operator
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def integer(
@@ -106,22 +109,6 @@ def unknown_name(module: str, name: str, names: Collection[str]) -> AttributeErr
         f"{suggestion(name, names)}",
         name=name,
     )
-
-
-def keywords(model: type, given: Mapping[str, Any], parent: type) -> None:
-    """Refuse keywords that neither a model nor the one that it builds upon takes.
-
-    Raises:
-        TypeError: one that is unknown, with the one that may have been meant.
-    """
-    own, of_parent = (inspect.signature(c.__init__).parameters.values() for c in (model, parent))  # type: ignore[misc]
-    known = [p.name for p in (*own, *of_parent) if p.name != "self" and p.kind != p.VAR_KEYWORD]
-    for name in given:
-        if name not in known:
-            raise TypeError(
-                f"{model.__name__} takes the keywords {', '.join(known)}, got {name!r}; "
-                f"{suggestion(name, known)}"
-            )
 
 
 def generator(rng: Any) -> torch.Generator | None:
@@ -261,3 +248,34 @@ def _shown(value: Any) -> str:
 
 def _fold(name: Any) -> str:
     return str(name).lower().replace("-", "_")
+
+
+OTHER_NAMES = {"lr": "learning_rate", "seed": "rng", "batchsize": "batch_size", "size": "n"}
+
+
+def explained(function: F) -> F:
+    """Decorate a function so that a call which does not fit is told what the function takes."""
+    signature = inspect.signature(function)
+    takes = [
+        f"*{p.name}" if p.kind is p.VAR_POSITIONAL else p.name
+        for p in signature.parameters.values()
+        if p.name != "self"
+    ]
+    name = function.__qualname__.removesuffix(".__init__")
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as misfit:
+            unknown = [key for key in kwargs if key not in signature.parameters]
+            listed = f"{name} takes {', '.join(takes)}" if takes else f"{name} takes no arguments"
+            if unknown:
+                meant = OTHER_NAMES.get(unknown[0], unknown[0])
+                close = f"did you mean {meant!r}?" if meant in takes else suggestion(meant, takes)
+                error = TypeError(f"{name} has no argument {unknown[0]!r}; {close} {listed}")
+                raise error from None
+            raise TypeError(f"{name}: {misfit}; {listed}") from None
+        return function(*args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]

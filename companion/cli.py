@@ -107,7 +107,7 @@ def train(
 ) -> None:
     """Train a model by its recipe; the run's folder gets checkpoint, samples, weights and card."""
     from companion import data, training, zoo
-    from companion.training.loop import CHECKPOINT
+    from companion.training.run import CHECKPOINT
 
     recipe = zoo.recipe(name)
     options = dict(recipe.training)
@@ -131,7 +131,7 @@ def train(
         precision=precision,
         compile=compile,
         run_dir=out,
-        tensorboard=tensorboard,
+        on_record=training.tensorboard(out) if tensorboard else None,
         **options,
     )
     if not is_first_process():

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -70,6 +71,24 @@ def write_file(path: str | Path, data: bytes) -> None:
         ) from error
 
 
+def save_images(path: str | Path, images: Tensor, columns: int = 8) -> None:
+    """Write images side by side into one PNG, whole or not at all.
+
+    Args:
+        path: the file to write.
+        images: floats in [0, 1] of shape ``(N, C, H, W)``, gray or color.
+        columns: images in a row.
+
+    Raises:
+        CheckpointError: if it cannot be written (full disk, no permission).
+    """
+    from torchvision.utils import save_image
+
+    buffer = io.BytesIO()
+    save_image(images, buffer, format="png", nrow=columns)
+    write_file(path, buffer.getvalue())
+
+
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a file written by :func:`save_tensors`; nothing in it is ever unpickled.
 
@@ -86,7 +105,8 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: views of a file that is mapped would change, or crash, with the file.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} is damaged or no safetensors file ({error}); "

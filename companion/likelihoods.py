@@ -56,7 +56,8 @@ def discretized_mixture_log_prob(parameters: Tensor, images: Tensor) -> Tensor:
     """
     checks.floats(parameters=parameters, images=images)
     logits, means, log_scales = _split(parameters, images.shape[1])
-    images = images[:, None]  # (N, 1, C, H, W), against K components in the second place
+    # (N, 1, C, H, W), against K components in the second place
+    images = _levels(images, parameters)[:, None]
     if images.shape[2:] != means.shape[2:] or len(images) != len(means):
         raise ValueError(
             f"images of shape {tuple(images[:, 0].shape)} do not fit parameters of shape "
@@ -98,7 +99,7 @@ def discretized_mixture_sample(
         ValueError: if ``parameters`` do not hold three numbers or a multiple for each pixel, or
             the temperature is not positive.
     """
-    checks.number("temperature", temperature, above=0)
+    checks.number("temperature", temperature, above=0, remedy="use 1.0 for the model itself")
     logits, means, log_scales = _split(parameters, channels)
     gumbel = -torch.log(-torch.log(_uniform(logits, rng)))
     chosen = (logits / temperature + gumbel).argmax(dim=1, keepdim=True)
@@ -126,17 +127,16 @@ def discretized_mixture_mean(parameters: Tensor, *, channels: int = 1) -> Tensor
 
 
 @torch.no_grad()
-def spread_components(bias: Tensor, components: int, channels: int = 1) -> None:
+def spread_components(bias: Tensor, channels: int = 1) -> None:
     """Spread a mixture over the gray range, so that its components do not start as copies.
 
     Args:
         bias: of the layer whose output are a mixture's parameters, ``(3KC,)``; changed in place.
             Its means become evenly spaced from 0 to 0.8, its log-scales -2.
-        components: K.
         channels: C.
     """
-    _, means, log_scales = bias.view(3, components, channels)
-    means.copy_(torch.linspace(0, 0.8, components)[:, None].expand_as(means))
+    _, means, log_scales = bias.view(3, -1, channels)
+    means.copy_(torch.linspace(0, 0.8, len(means))[:, None].expand_as(means))
     log_scales.fill_(-2.0)
 
 
@@ -155,7 +155,7 @@ def bernoulli_log_prob(logits: Tensor, images: Tensor) -> Tensor:
         Nats, of the logits' shape.
     """
     checks.floats(logits=logits, images=images)
-    return images * logits - F.softplus(logits)
+    return _levels(images, logits) * logits - F.softplus(logits)
 
 
 def binarize(images: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
@@ -230,3 +230,8 @@ def _split(parameters: Tensor, channels: int) -> tuple[Tensor, Tensor, Tensor]:
 def _uniform(like: Tensor, rng: torch.Generator | None) -> Tensor:
     """Uniform numbers strictly inside (0, 1), so that their logarithms are finite."""
     return noise.uniform(*like.shape, like=like, rng=rng).clamp(1e-6, 1 - 1e-6)
+
+
+def _levels(images: Tensor, like: Tensor) -> Tensor:
+    """Gray values in the type of the parameters, but never in bf16, which has too few of them."""
+    return images.to(torch.promote_types(like.dtype, torch.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,14 +101,8 @@ def _sets(given: tuple[Tensor | Unpaired, ...]) -> tuple[list[Tensor], int]:
     """The tensors, and how many orders they have: one, or one for each set of an Unpaired."""
     if not given:
         raise ValueError("batches needs at least one tensor, got none; give the images")
-    rows: list[Tensor] = []
-    paired = True
-    for thing in given:
-        if isinstance(thing, Unpaired):
-            paired = False
-            rows += [thing.a, thing.b]
-        else:
-            rows.append(thing)
+    paired = not isinstance(given[0], Unpaired)
+    rows: list[Any] = list(given if paired else given[0].tensors)  # type: ignore[union-attr]
     for tensor in rows:
         if not isinstance(tensor, Tensor) or tensor.ndim == 0:
             raise TypeError(

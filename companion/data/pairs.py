@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -18,3 +19,20 @@ class Unpaired:
 
     a: Tensor
     b: Tensor
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Both sets."""
+        return self.a, self.b
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of both sets, in bytes."""
+        return self.a.nbytes + self.b.nbytes
+
+    def __len__(self) -> int:
+        return min(len(self.a), len(self.b))
+
+    def to(self, device: torch.device | str) -> "Unpaired":
+        """Both sets on a device."""
+        return Unpaired(self.a.to(device), self.b.to(device))

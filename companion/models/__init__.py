@@ -44,6 +44,9 @@ __all__ = [
     "SequenceModel",
 ]
 
+for _name in __all__:  # an argument that a model does not take is answered by those that it does
+    globals()[_name].__init__ = checks.explained(globals()[_name].__init__)
+
 
 def __getattr__(name: str) -> object:
     raise checks.unknown_name(__name__, name, __all__)

@@ -11,7 +11,6 @@ Source: Higgins et al. (2017), *beta-VAE*, eq. 4; rate and distortion after Alem
 *Fixing a Broken ELBO*, section 3.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -31,12 +30,11 @@ class BetaVAE(VAE):
         free_bits: :math:`\lambda`, nats of rate that every latent dimension may spend at no
             price: its rate, averaged over the batch, counts as
             :math:`\max(\lambda, \mathrm{rate}_i)`.
-        network: ``latent_dim``, ``width``, ``components`` and ``image_shape``, as for
-            :class:`companion.models.vae.VAE`.
+        network: as for :class:`companion.models.vae.VAE`.
 
     Raises:
-        TypeError, ValueError: if ``beta``, ``warm_up`` or ``free_bits`` is no number from 0 on, or
-            as for a VAE.
+        TypeError, ValueError: if ``beta``, ``warm_up`` or ``free_bits`` is no number of at least
+            0, or as for a VAE.
 
     Source: Higgins et al. (2017), eq. 4; the warm-up is that of Bowman et al. (2016), section 3.1,
     and the free bits those of Kingma et al. (2016), eq. 15.
@@ -45,9 +43,13 @@ class BetaVAE(VAE):
     steps: Tensor
 
     def __init__(
-        self, *, beta: float = 4.0, warm_up: int = 0, free_bits: float = 0.0, **network: Any
+        self,
+        *,
+        beta: float = 4.0,
+        warm_up: int = 0,
+        free_bits: float = 0.0,
+        **network: Any,
     ) -> None:
-        checks.keywords(type(self), network, VAE)
         super().__init__(**network)
         self.beta = checks.number("beta", beta, least=0)
         self.warm_up = checks.integer("warm_up", warm_up, least=0)
@@ -66,8 +68,18 @@ class BetaVAE(VAE):
     def price(self) -> Tensor:
         r"""The present price of a nat: :math:`\beta \min(1, \text{steps} / \text{warm-up})`."""
         if not self.warm_up:
-            return torch.full_like(self.steps, self.beta, dtype=torch.float32)
+            return torch.full((), self.beta, device=self.steps.device)
         return self.beta * (self.steps / self.warm_up).clamp(max=1)
+
+    def players(self) -> list[Player]:
+        """The VAE's player, whose steps are counted."""
+        (player,) = super().players()
+        player.after = self.count_step
+        return [player]
+
+    def count_step(self) -> None:
+        """One more step towards the full price."""
+        self.steps += 1
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         r"""Distortion plus the priced rate, averaged over the batch, in nats per image.

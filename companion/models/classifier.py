@@ -67,8 +67,8 @@ class Classifier(nn.Module):
 
     def __init__(self, width: int = 32, num_classes: int = 10, smoothing: float = 0.05) -> None:
         super().__init__()
-        checks.integer("width", width)
-        self.num_classes = checks.integer("num_classes", num_classes)
+        checks.integer("width", width, remedy="use 32, say")
+        self.num_classes = checks.integer("num_classes", num_classes, least=2)
         self.smoothing = checks.number("smoothing", smoothing, least=0, below=1)
         self.body = nn.Sequential(
             block(1, width),  # (N, w, 14, 14)
@@ -88,10 +88,7 @@ class Classifier(nn.Module):
         Fréchet distance 50 times that between two sets of real images). In training mode the batch
         norm needs at least two images.
         """
-        images = model_input(self, images, self.image_shape)
-        if self.training:
-            checks.more_than_one("images", images)
-        return self.body(2 * images - 1)
+        return self.body(2 * model_input(self, images, self.image_shape) - 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits: (N, 1, 28, 28) in [0, 1] -> (N, num_classes)."""

@@ -40,12 +40,12 @@ class ConvLSTMCell(nn.Module):
 
     def __init__(self, channels: int, hidden_size: int, kernel_size: int = 3) -> None:
         super().__init__()
-        checks.integer("kernel_size", kernel_size)
-        if kernel_size % 2 == 0:
+        if checks.integer("kernel_size", kernel_size, remedy="use 3") % 2 == 0:
             raise ValueError(
                 f"kernel_size must be odd, so that a state keeps its place, got {kernel_size}; "
-                "use 3, say"
+                "use 3 or 5"
             )
+        checks.integer("hidden_size", hidden_size, remedy="use 32, say")
         self.hidden_size = hidden_size
         gates, padding = 4 * hidden_size, kernel_size // 2
         self.from_input = (
@@ -104,8 +104,8 @@ class ConvLSTM(nn.Module):
         size: height and width of the frames, as :func:`~companion.data.moving_fashion` makes them.
 
     Raises:
-        TypeError, ValueError: if a size is no whole number from 1 on, or the frames' size is not a
-            multiple of the patch.
+        TypeError, ValueError: if a size is no positive whole number, or not a multiple of the
+            patch.
 
     Source: Shi et al. (2015), section 3.2.
     """
@@ -123,18 +123,13 @@ class ConvLSTM(nn.Module):
         size: int = 32,
     ) -> None:
         super().__init__()
-        for name, value in (
-            ("hidden_size", hidden_size),
-            ("layers", layers),
-            ("patch", patch),
-            ("frames_in", frames_in),
-            ("frames_out", frames_out),
-            ("size", size),
-        ):
+        for name, value in (("layers", layers), ("patch", patch), ("size", size)):
             checks.integer(name, value)
+        for name, value in (("frames_in", frames_in), ("frames_out", frames_out)):
+            checks.integer(name, value, remedy="use 10, say")
         if size % patch:
             raise ValueError(
-                f"size must be a multiple of patch, got {size} and {patch}; use patch=4, say"
+                f"size must be a multiple of patch, got {size} and {patch}; use 32 and 4"
             )
         self.hidden_size, self.patch, self.size = hidden_size, patch, size
         self.frames_in, self.frames_out = frames_in, frames_out
@@ -164,7 +159,7 @@ class ConvLSTM(nn.Module):
         """
         check_sequences(frames, self.size)
         frames = frames.to(reference(self).dtype)
-        steps = checks.integer("steps", self.frames_out if steps is None else steps)
+        steps = self.frames_out if steps is None else checks.integer("steps", steps)
         n, known = frames.shape[:2]
         grid = self.size // self.patch
         x = F.pixel_unshuffle(frames.transpose(0, 1), self.patch)  # (T, N, patch^2, grid, grid)
@@ -200,20 +195,16 @@ class ConvLSTM(nn.Module):
                 f"{sequences.shape[1]}; make them with moving_fashion(images, {frames})"
             )
         known, future = sequences.split([self.frames_in, self.frames_out], dim=1)
-        return (self(known) - future).square().sum(dim=(2, 3, 4)).mean()
+        return (self(known) - future.to(reference(self).dtype)).square().sum(dim=(2, 3, 4)).mean()
 
-    def loss(self, data: Tensor) -> Tensor:
-        """:meth:`sequence_loss` of sequences: given, or made anew from still garments.
+    def loss(self, images: Tensor) -> Tensor:
+        """:meth:`sequence_loss` of sequences, or of such as are made anew from still garments.
 
         Args:
-            data: sequences ``(N, frames_in + frames_out, 1, H, W)``, or garments
-                ``(N, 1, 28, 28)`` for :func:`~companion.data.moving_fashion`; floats in [0, 1].
-
-        Raises:
-            TypeError, ValueError: if they are not as described.
+            images: sequences ``(N, T, 1, H, W)``, or garments ``(N, 1, 28, 28)``.
         """
-        if isinstance(data, Tensor) and data.ndim == 5:
-            return self.sequence_loss(data)
+        if images.ndim == 5:
+            return self.sequence_loss(images)
         frames = self.frames_in + self.frames_out
         return self.sequence_loss(moving_fashion(data, frames, self.size))
 

@@ -100,8 +100,13 @@ class DCGAN(nn.Module):
         width: channels of the layers at half resolution; each halving has twice as many.
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
 
+    Attributes:
+        generator: noise ``(N, latent_dim)`` to images in [-1, 1], the range of tanh; may be
+            exchanged for your own.
+        discriminator: images in [-1, 1] to logits ``(N,)``; may be exchanged, too.
+
     Raises:
-        TypeError, ValueError: if a size is no whole number from 1 on, or ``image_shape`` is not of
+        TypeError, ValueError: if a size is no positive whole number, or ``image_shape`` not of
             that form.
 
     Source: Radford, Metz and Chintala (2016), section 3: strided convolutions, batch norm,
@@ -117,12 +122,21 @@ class DCGAN(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        self.latent_dim = checks.integer("latent_dim", latent_dim)
-        checks.integer("width", width)
+        self.latent_dim = checks.integer("latent_dim", latent_dim, remedy="use 64, say")
         self.image_shape = checks.image_shape(image_shape, multiple=4)
+        checks.integer("width", width, remedy="use 32, say")
         self.generator = Generator(latent_dim, width, self.image_shape)
         self.discriminator = Discriminator(width, self.image_shape)
         self.apply(_initialize)
+
+    def draw_noise(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
+        """Draw z from the standard normal, ``(n, latent_dim)``.
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, or ``rng`` no
+                generator.
+        """
+        return standard_normal(self, n, self.latent_dim, rng=rng)
 
     def generate(self, z: Tensor) -> Tensor:
         """Images in [0, 1] of noise ``(N, latent_dim)``."""
@@ -138,30 +152,23 @@ class DCGAN(nn.Module):
         return self.discriminator(2 * model_input(self, images, self.image_shape) - 1)
 
     def real_and_fake(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """What the discriminator gets to see in its turn, in [-1, 1]: images and as many fakes.
+        """What the discriminator gets to see in its turn: the images and as many fakes.
 
-        The fakes have no gradient, for the generator does not move.
-
-        Raises:
-            TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape, or
-                the generator's are not in [-1, 1] and of that shape.
+        Both are in [-1, 1]. The fakes have no gradient, for the generator does not move.
         """
-        images = model_input(self, images, self.image_shape)
+        real = 2 * model_input(self, images, self.image_shape) - 1
         with torch.no_grad():
-            return 2 * images - 1, self._fakes(len(images))
+            fake = self.generator(self.draw_noise(len(images)))
+        check_generated(fake, self.image_shape, low=-1)
+        return real, fake
 
     def logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of both, each in a pass of its own: batch norm would mix them in one."""
+        """Logits of both, each in a pass of its own: batch norm mixes the images of a pass."""
         return self.discriminator(real), self.discriminator(fake)
 
     def fake_logits(self, n: int) -> Tensor:
         """Logits of n new fakes, with their gradient: what the generator gets to see."""
-        return self.discriminator(self._fakes(n))
-
-    def _fakes(self, n: int) -> Tensor:
-        fake = self.generator(standard_normal(self, n, self.latent_dim))
-        check_generated(fake, self.image_shape, low=-1)
-        return fake
+        return self.discriminator(self.generator(self.draw_noise(n)))
 
     def discriminator_loss(self, images: Tensor) -> Tensor:
         """The loss of the discriminator on real images and as many generated ones."""
@@ -191,9 +198,13 @@ class DCGAN(nn.Module):
         ]
 
     def sample(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
-        """Draw ``n`` images of shape ``(n, C, H, W)`` in [0, 1]; the model is left unchanged."""
+        """Draw ``n`` images of shape ``(n, C, H, W)`` in [0, 1]; the model is left unchanged.
+
+        Raises:
+            TypeError, ValueError: as for :meth:`draw_noise`.
+        """
         with evaluating(self):
-            return self.generate(standard_normal(self, n, self.latent_dim, rng=rng))
+            return self.generate(self.draw_noise(n, rng=rng))
 
 
 def _initialize(module: nn.Module) -> None:

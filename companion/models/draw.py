@@ -58,8 +58,7 @@ class DRAW(nn.Module):
         image_shape: ``(C, H, W)``.
 
     Raises:
-        TypeError, ValueError: if a window has fewer than two filters a side, another size is no
-            whole number from 1 on, or ``image_shape`` is not of that form.
+        TypeError, ValueError: if a window has fewer than two filters a side, or there is no step.
 
     Source: Gregor et al. (2015).
     """
@@ -77,9 +76,10 @@ class DRAW(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        self.steps = checks.integer("steps", steps)
-        self.latent_dim = checks.integer("latent_dim", latent_dim)
-        self.hidden_size = checks.integer("hidden_size", hidden_size)
+        self.steps = checks.integer("steps", steps, remedy="use 8, say")
+        self.latent_dim = checks.integer("latent_dim", latent_dim, remedy="use 10, say")
+        self.hidden_size = checks.integer("hidden_size", hidden_size, remedy="use 128, say")
+        # A window of a single filter would have no stride.
         self.read_size = checks.integer("read_size", read_size, least=2)
         self.write_size = checks.integer("write_size", write_size, least=2)
         self.image_shape = checks.image_shape(image_shape)
@@ -212,6 +212,10 @@ class DRAW(nn.Module):
 
         Returns:
             Shape ``(n, C, H, W)``, values in [0, 1].
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, or ``rng`` no
+                generator.
         """
         with evaluating(self):
             z = standard_normal(self, n, self.steps, self.latent_dim, rng=rng)

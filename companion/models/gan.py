@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion import checks
+from companion.data.images import TOLERANCE
 from companion.game import Player
 from companion.layers import evaluating, model_input, standard_normal
 
@@ -44,8 +45,8 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
     Source: Goodfellow et al. (2014), algorithm 1.
     """
-    checks.floats(real_logits=real_logits, fake_logits=fake_logits)
-    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+    real, fake = wide(real_logits=real_logits, fake_logits=fake_logits)
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
@@ -59,8 +60,8 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
 
     Source: Goodfellow et al. (2014), section 3.
     """
-    checks.floats(fake_logits=fake_logits)
-    return F.softplus(-fake_logits).mean()
+    (fake,) = wide(fake_logits=fake_logits)
+    return F.softplus(-fake).mean()
 
 
 def saturating_generator_loss(fake_logits: Tensor) -> Tensor:
@@ -75,8 +76,44 @@ def saturating_generator_loss(fake_logits: Tensor) -> Tensor:
 
     Source: Goodfellow et al. (2014), eq. 1.
     """
-    checks.floats(fake_logits=fake_logits)
-    return -F.softplus(fake_logits).mean()
+    (fake,) = wide(fake_logits=fake_logits)
+    return -F.softplus(fake).mean()
+
+
+def wide(**logits: Tensor) -> list[Tensor]:
+    """Logits in float32 at least: a mean over scores in bf16 would be as coarse as they are.
+
+    Raises:
+        TypeError: something is no tensor of floats.
+    """
+    checks.floats(**logits)
+    return [x.to(torch.promote_types(x.dtype, torch.float32)) for x in logits.values()]
+
+
+def check_generated(fake: Tensor, image_shape: tuple[int, ...], low: float) -> None:
+    """Refuse what a generator of the user's own makes, if it is no image of the model's kind.
+
+    Args:
+        fake: what it made.
+        image_shape: of the model's images.
+        low: the value of black, 0 or -1; white is 1.
+
+    Raises:
+        ValueError: another shape, or values outside of the range.
+    """
+    if tuple(fake.shape[1:]) != tuple(image_shape):
+        raise ValueError(
+            f"the generator must make images (N, {', '.join(map(str, image_shape))}), got "
+            f"{tuple(fake.shape)}; change its last layers, or build the model with image_shape="
+        )
+    if checks.values_are_readable(fake):
+        bounds = [float(bound) for bound in fake.detach().aminmax()]
+        if not (bounds[0] >= low - TOLERANCE and bounds[1] <= 1 + TOLERANCE):
+            last = "nn.Tanh()" if low < 0 else "nn.Sigmoid()"
+            raise ValueError(
+                f"the generator must make values from {low:g} to 1, got {bounds[0]:.4g} to "
+                f"{bounds[1]:.4g}; end it with {last}"
+            )
 
 
 class Generator(nn.Module):
@@ -164,8 +201,12 @@ class GAN(nn.Module):
         saturating: let the generator minimize the value V itself, the minimax game, in place of
             the non-saturating loss.
 
+    Attributes:
+        generator: noise ``(N, latent_dim)`` to images in [0, 1]; may be exchanged for your own.
+        discriminator: images in [0, 1] to logits ``(N,)``; may be exchanged, too.
+
     Raises:
-        TypeError, ValueError: if a size is no whole number from 1 on, or ``image_shape`` is not of
+        TypeError, ValueError: if a size is no positive whole number, or ``image_shape`` not of
             that form.
 
     Source: Goodfellow et al. (2014), algorithm 1, one step of each player in turn; the step
@@ -185,12 +226,21 @@ class GAN(nn.Module):
         saturating: bool = False,
     ) -> None:
         super().__init__()
-        self.latent_dim = checks.integer("latent_dim", latent_dim)
-        checks.integer("hidden_size", hidden_size)
+        self.latent_dim = checks.integer("latent_dim", latent_dim, remedy="use 64, say")
         self.image_shape = checks.image_shape(image_shape)
+        checks.integer("hidden_size", hidden_size, remedy="use 64, say")
         self.saturating = saturating
         self.generator = Generator(latent_dim, hidden_size, self.image_shape)
         self.discriminator = Discriminator(hidden_size, self.image_shape)
+
+    def draw_noise(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
+        """Draw z from the standard normal, ``(n, latent_dim)``.
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, or ``rng`` no
+                generator.
+        """
+        return standard_normal(self, n, self.latent_dim, rng=rng)
 
     def generate(self, z: Tensor) -> Tensor:
         """Images in [0, 1] of noise ``(N, latent_dim)``."""
@@ -216,7 +266,9 @@ class GAN(nn.Module):
         """
         images = model_input(self, images, self.image_shape)
         with torch.no_grad():
-            return images, self._fakes(len(images))
+            fake = self.generator(self.draw_noise(len(images)))
+        check_generated(fake, self.image_shape, low=0)
+        return images, fake
 
     def logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass, which is quicker than two.
@@ -228,12 +280,7 @@ class GAN(nn.Module):
 
     def fake_logits(self, n: int) -> Tensor:
         """Logits of n new fakes, with their gradient: what the generator gets to see."""
-        return self.discriminator(self._fakes(n))
-
-    def _fakes(self, n: int) -> Tensor:
-        fake = self.generator(standard_normal(self, n, self.latent_dim))
-        check_generated(fake, self.image_shape, low=0)
-        return fake
+        return self.discriminator(self.generator(self.draw_noise(n)))
 
     def discriminator_loss(self, images: Tensor) -> Tensor | dict[str, Tensor]:
         """The loss of the discriminator on real images and as many generated ones."""
@@ -265,6 +312,10 @@ class GAN(nn.Module):
         ]
 
     def sample(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
-        """Draw ``n`` images of shape ``(n, C, H, W)`` in [0, 1]; the model is left unchanged."""
+        """Draw ``n`` images of shape ``(n, C, H, W)`` in [0, 1]; the model is left unchanged.
+
+        Raises:
+            TypeError, ValueError: as for :meth:`draw_noise`.
+        """
         with evaluating(self):
-            return self.generate(standard_normal(self, n, self.latent_dim, rng=rng))
+            return self.generate(self.draw_noise(n, rng=rng))

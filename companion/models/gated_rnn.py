@@ -99,7 +99,7 @@ class _GatedByHand(nn.Module):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = checks.integer("input_size", input_size)
-        self.hidden_size = checks.integer("hidden_size", hidden_size)
+        self.hidden_size = checks.integer("hidden_size", hidden_size, remedy="use 64, say")
         rows = self.blocks * hidden_size
         self.weight_ih_l0 = nn.Parameter(torch.empty(rows, input_size))
         self.weight_hh_l0 = nn.Parameter(torch.empty(rows, hidden_size))

@@ -1,4 +1,4 @@
-r"""The windows through which DRAW looks at an image and paints it: grids of Gaussian filters.
+r"""Reading from an image and writing to a canvas through a movable grid of Gaussian filters.
 
 Source: Gregor et al. (2015), *DRAW: A Recurrent Neural Network For Image Generation*, section 3.
 """

@@ -175,11 +175,16 @@ class InfoGAN(nn.Module):
         )
 
     def draw_codes(self, n: int, *, rng: torch.Generator | None = None) -> Codes:
-        """Codes of ``n`` pictures: normal noise, each category alike, continuous from U(-1, 1)."""
-        normal = standard_normal(self, n, self.noise_dim, rng=rng)
-        category = noise.integers(self.categories, n, like=normal, rng=rng)
-        continuous = noise.uniform(n, self.continuous, like=normal, rng=rng)
-        return Codes(normal, category, 2 * continuous - 1)
+        """Codes of ``n`` pictures: normal noise, each category alike, continuous from U(-1, 1).
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, or ``rng`` no
+                generator.
+        """
+        z = standard_normal(self, n, self.noise_dim, rng=rng)
+        category = noise.integers(self.categories, n, like=z, rng=rng)
+        continuous = noise.uniform(n, self.continuous, like=z, rng=rng)
+        return Codes(z, category, 2 * continuous - 1)
 
     def generate(self, codes: Codes) -> Tensor:
         """Images in [0, 1] of codes.
@@ -195,13 +200,11 @@ class InfoGAN(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        images = model_input(self, images, self.image_shape)
-        return self.discriminator(2 * images - 1)[0]
+        return self.discriminator(2 * model_input(self, images, self.image_shape) - 1)[0]
 
     def posterior(self, images: Tensor) -> Posterior:
         """What the code head reads from images in [0, 1]. Errors as for `discriminate`."""
-        images = model_input(self, images, self.image_shape)
-        return self.discriminator(2 * images - 1)[1]
+        return self.discriminator(2 * model_input(self, images, self.image_shape) - 1)[1]
 
     def classify(self, images: Tensor) -> Tensor:
         """The likeliest category ``(N,)`` of each image; the model is left unchanged.

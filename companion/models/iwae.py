@@ -17,7 +17,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from companion import checks, noise
+from companion import checks
 from companion.game import Player
 from companion.layers import evaluating, model_input, standard_normal
 from companion.likelihoods import bernoulli_log_prob, binarize, check_binary
@@ -68,8 +68,7 @@ class IWAE(nn.Module):
         image_shape: ``(C, H, W)``.
 
     Raises:
-        TypeError, ValueError: if a size is no whole number from 1 on, or ``image_shape`` is not of
-            that form.
+        TypeError, ValueError: if ``k`` or a size is no positive whole number.
 
     Source: Burda et al. (2016); the network is that of Kingma and Welling (2013), appendix C,
     with rectifiers.
@@ -86,10 +85,10 @@ class IWAE(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        self.k = checks.integer("k", k)
-        self.latent_dim = checks.integer("latent_dim", latent_dim)
-        checks.integer("hidden_size", hidden_size)
+        self.k = checks.integer("k", k, remedy="give the number of samples per image")
+        self.latent_dim = checks.integer("latent_dim", latent_dim, remedy="use 20, say")
         self.image_shape = checks.image_shape(image_shape)
+        checks.integer("hidden_size", hidden_size, remedy="use 400, say")
         pixels = math.prod(self.image_shape)
         self.encoder = nn.Sequential(
             nn.Flatten(),
@@ -110,8 +109,7 @@ class IWAE(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape.
         """
-        images = model_input(self, images, self.image_shape)
-        mu, logvar = self.encoder(images).chunk(2, dim=1)
+        mu, logvar = self.encoder(model_input(self, images, self.image_shape)).chunk(2, dim=1)
         return mu, logvar
 
     def decode(self, z: Tensor) -> Tensor:
@@ -137,7 +135,7 @@ class IWAE(nn.Module):
         """
         mu, logvar = self.encode(images)
         check_binary(images)
-        epsilon = noise.normal(k, *mu.shape, like=mu)
+        epsilon = torch.randn(k, *mu.shape, device=mu.device, dtype=mu.dtype)
         z = mu + torch.exp(0.5 * logvar) * epsilon  # (k, N, latent_dim)
         log_prior_over_q = 0.5 * (epsilon**2 + logvar - z**2).sum(dim=2)
         logits = self.decode(z.flatten(0, 1)).unflatten(0, (k, -1))  # (k, N, C, H, W)
@@ -164,7 +162,8 @@ class IWAE(nn.Module):
         Raises:
             TypeError, ValueError: if the images are not black and white, or ``k`` is less than 1.
         """
-        k = checks.integer("k", self.k if k is None else k)
+        k = self.k if k is None else k
+        checks.integer("k", k, remedy="give the number of samples per image")
         images = model_input(self, images, self.image_shape)
         at_once = max(1, min(k, CHUNK // max(1, images.numel())))
         with evaluating(self):
@@ -189,6 +188,10 @@ class IWAE(nn.Module):
 
         Returns:
             Shape ``(n, C, H, W)``, values in [0, 1].
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, or ``rng`` no
+                generator.
         """
         with evaluating(self):
             z = standard_normal(self, n, self.latent_dim, rng=rng)

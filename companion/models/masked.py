@@ -1,4 +1,8 @@
-"""Convolutions that look back only, in the order of reading, and what they have seen so far."""
+"""Convolutions that look back only, at once over a whole image or pixel after pixel.
+
+Source: van den Oord, Kalchbrenner and Kavukcuoglu (2016), *Pixel Recurrent Neural Networks*,
+section 3.4.
+"""
 
 import torch
 from torch import Tensor, nn

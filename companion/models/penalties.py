@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from companion.models.gan import wide
+
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     r"""How far the critic's slope is from 1 between real and generated images.
@@ -50,7 +52,10 @@ def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
 
 def _slopes(discriminator: nn.Module, images: Tensor) -> Tensor:
     """The gradient of each image's logit with respect to its pixels: shape ``(N, C * H * W)``."""
-    images = images.detach().requires_grad_()
-    # Images do not meet inside the discriminator: the gradient of the sum holds that of each.
-    (gradients,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
-    return gradients.flatten(1).to(torch.promote_types(gradients.dtype, torch.float32))
+    # Also where the loss is only measured, without gradients for the weights.
+    with torch.enable_grad():
+        images = images.detach().requires_grad_()
+        # Images do not meet inside the discriminator: the gradient of the sum holds that of each.
+        total = wide(logits=discriminator(images))[0].sum()
+        (gradients,) = torch.autograd.grad(total, images, create_graph=True)
+    return gradients.flatten(1)

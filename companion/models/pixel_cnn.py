@@ -1,7 +1,6 @@
-r"""The PixelCNN: a density over images by masked convolutions alone, in one stack or in two.
+r"""A network that reads and writes an image pixel by pixel, by masked convolutions alone.
 
-It is a :class:`~companion.models.pixel_model.PixelModel`: an exact likelihood by the chain rule
-over the pixels, trained with the true pixels as input, drawn pixel after pixel.
+The likelihood and the drawing are those of :class:`~companion.models.pixel_model.PixelModel`.
 
 Source: van den Oord, Kalchbrenner and Kavukcuoglu (2016), *Pixel Recurrent Neural Networks*; the
 two stacks are those of van den Oord et al. (2016), *Conditional Image Generation with PixelCNN
@@ -80,10 +79,11 @@ class PixelCNN(PixelModel):
         levels: int = 256,
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
-        checks.integer("width", width)
-        checks.integer("layers", layers)
         super().__init__(width, components, levels, image_shape)
-        self.stacks = checks.one_of("stacks", stacks, (1, 2))
+        checks.integer("layers", layers)
+        if stacks not in (1, 2):
+            raise ValueError(f"stacks must be 2, or 1 with a blind spot, got {stacks}; use 2")
+        self.stacks = stacks
         if stacks == 1:
             self.first = MaskedConv2d("A", 2, width, (7, 7))
             self.layers = nn.ModuleList(MaskedConv2d("B", width, width) for _ in range(layers))

@@ -1,4 +1,4 @@
-r"""What the models that write an image pixel by pixel share: the likelihood, and the drawing.
+r"""What the models share that read and write an image pixel by pixel: likelihood and drawing.
 
 By the chain rule over the pixels in the order of reading, row by row from the left,
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from companion import checks, noise
 from companion.game import Player
-from companion.layers import evaluating, model_input, reference
+from companion.layers import evaluating, model_input
 from companion.likelihoods import (
     bernoulli_log_prob,
     check_binary,
@@ -30,20 +30,12 @@ from companion.likelihoods import (
 from companion.models.masked import Seen
 
 
-class Drawing:
-    """What is kept while images are drawn: nothing is computed twice."""
-
-    def __init__(self, image: list[Seen], layers: list[Any]) -> None:
-        self.image = image  # what the convolutions of the image have seen of it
-        self.layers = layers  # the same for each layer, and its state
-        self.rows: list[Tensor] = []  # of each layer, what the row being drawn gets from above
-
-
 class PixelModel(nn.Module):
     """What the two models share: the likelihood, and drawing pixel after pixel.
 
-    A model computes the distributions of all pixels of given images at once in `_outputs`. To
-    draw, it computes them one by one: `_start` makes room for what is to be kept, `_read_rows`
+    A model computes the distributions of all pixels of given images at once in `_outputs`, which
+    is all that drawing needs: :meth:`draw_slowly` says in eight lines what is drawn. To draw fast,
+    a model computes them one by one: `_start` makes room for what is to be kept, `_read_rows`
     does what can be done for a row once the rows above are known, `_output_at` the rest.
 
     Args:
@@ -51,23 +43,27 @@ class PixelModel(nn.Module):
         components, levels, image_shape: see :class:`PixelRNN`.
     """
 
-    tasks: tuple[str, ...] = ("likelihood", "images")
-
     def __init__(
         self, width: int, components: int, levels: int, image_shape: tuple[int, int, int]
     ) -> None:
         super().__init__()
-        self.levels = checks.one_of("levels", levels, (256, 2))
-        checks.integer("components", components)
+        if levels not in (2, 256):
+            raise ValueError(
+                f"levels must be 256 (8-bit gray) or 2 (black and white), got {levels}; use 256"
+            )
+        checks.integer("width", width, remedy="use 32, say")
+        checks.integer("components", components, remedy="use 3, say")
+        self.levels = levels
         self.image_shape = checks.image_shape(image_shape, channels=1)
-        # Tells where a pixel is.
-        self.place = nn.Parameter(torch.zeros(width, *self.image_shape[1:]))
+        self.place = nn.Parameter(
+            torch.zeros(width, *self.image_shape[1:])
+        )  # tells where a pixel is
         outputs = 3 * components if levels == 256 else 1
         self.to_output = nn.Sequential(
             nn.SiLU(), nn.Conv2d(width, width, 1), nn.SiLU(), nn.Conv2d(width, outputs, 1)
         )
         if levels == 256:
-            spread_components(self.to_output[-1].bias, components)  # type: ignore[arg-type]
+            spread_components(self.to_output[-1].bias)  # type: ignore[arg-type]
 
     def parameters_of(self, images: Tensor) -> Tensor:
         """Parameters of each pixel's distribution given the pixels before it.
@@ -83,7 +79,7 @@ class PixelModel(nn.Module):
         images = model_input(self, images, self.image_shape)
         if self.levels == 2:
             check_binary(images)
-        return self._outputs(_inputs(images)).to(images.dtype)
+        return self._outputs(pixels_and_flags(images)).to(images.dtype)
 
     def pixel_log_prob(self, images: Tensor) -> Tensor:
         """Log-probability of each pixel given those before it, nats, shape ``(N, 1, H, W)``."""
@@ -118,10 +114,14 @@ class PixelModel(nn.Module):
             n: how many.
             rng: the generator to draw from; torch's default generator if it is not given.
             temperature: 1 draws from the model; lower values are safer and less varied.
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, ``rng`` no generator,
+                or the temperature not positive.
         """
-        checks.integer("n", n, least=0)
-        start = reference(self).new_zeros(n, *self.image_shape)
-        return self.complete(start, 0, rng=rng, temperature=temperature) if n else start
+        count = checks.integer("n", n, least=0)
+        start = self.place.new_zeros(count, *self.image_shape)
+        return self._complete(start, self._mask(0), rng, temperature)
 
     def complete(
         self,
@@ -132,8 +132,6 @@ class PixelModel(nn.Module):
         temperature: float = 1.0,
     ) -> Tensor:
         """Keep the known pixels of each image and draw the others, each given those before it.
-
-        This is the fast way, which computes nothing twice; it equals :meth:`complete_slowly`.
 
         A drawn pixel does not look ahead: if known pixels follow it, the result is no draw from
         the distribution given them all.
@@ -150,11 +148,19 @@ class PixelModel(nn.Module):
         Raises:
             TypeError, ValueError: if the images or what is known do not fit.
         """
+        images = model_input(self, images, self.image_shape)
+        return self._complete(images, self._mask(known), rng, temperature)
+
+    def _complete(
+        self, images: Tensor, known: Tensor, rng: torch.Generator | None, temperature: float
+    ) -> Tensor:
         _, height, width = self.image_shape
-        images, keep = self._given(images, known)
-        checks.number("temperature", temperature, above=0)
         checks.generator(rng)
-        known_pixels = keep.tolist()
+        checks.number("temperature", temperature, above=0, remedy="use 1.0 for the model itself")
+        images = torch.where(known.to(images.device), images, 0)
+        if self.levels == 2:
+            check_binary(images)
+        known_pixels = known.tolist()
         with evaluating(self):
             drawing = self._start(len(images))
             for i in range(height):
@@ -164,35 +170,18 @@ class PixelModel(nn.Module):
                     if not known_pixels[i][j]:
                         images[:, :, i, j] = self._draw(output, rng, temperature)
                     for seen in drawing.image:
-                        seen.write(i, j, _inputs(images[:, :, i, j]))
+                        seen.write(i, j, pixels_and_flags(images[:, :, i, j]))
         return images
 
-    def complete_slowly(
-        self,
-        images: Tensor,
-        known: int | Tensor,
-        *,
-        rng: torch.Generator | None = None,
-        temperature: float = 1.0,
-    ) -> Tensor:
-        """What :meth:`complete` does, as it reads: one pass over the whole image for each pixel.
-
-        Arguments, result and errors are the same.
-        """
-        images, keep = self._given(images, known)
+    def draw_slowly(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
+        """What :meth:`sample` draws, by a whole pass of the network for every single pixel."""
+        images = self.place.new_zeros(checks.integer("n", n, least=0), *self.image_shape)
         with evaluating(self):
-            for i, j in (~keep).nonzero().tolist():
-                output = self._outputs(_inputs(images))[:, :, i, j]
-                images[:, :, i, j] = self._draw(output, rng, temperature)
+            for i in range(self.image_shape[1]):
+                for j in range(self.image_shape[2]):
+                    output = self.parameters_of(images)[:, :, i, j]
+                    images[:, :, i, j] = self._draw(output, rng, temperature=1.0)
         return images
-
-    def _given(self, images: Tensor, known: int | Tensor) -> tuple[Tensor, Tensor]:
-        """The images, black where they are to be drawn, and the mask of what is known."""
-        images, keep = model_input(self, images, self.image_shape), self._mask(known)
-        images = torch.where(keep.to(images.device), images, 0)
-        if self.levels == 2:
-            check_binary(images)
-        return images, keep
 
     def _draw(self, output: Tensor, rng: torch.Generator | None, temperature: float) -> Tensor:
         """A pixel ``(N, 1)`` of each image from the parameters ``(N, P)`` of its distribution."""
@@ -212,28 +201,37 @@ class PixelModel(nn.Module):
                     f"{known.dtype} of shape {tuple(known.shape)}; or a number of rows"
                 )
             return known
-        remedy = f"give a number of rows, or a mask of booleans of shape ({height}, {width})"
-        checks.integer("known", known, least=0, most=height, remedy=remedy)
-        return (torch.arange(height) < known)[:, None].expand(height, width)
+        remedy = "give a number of rows, or a mask of booleans"
+        rows = checks.integer("known", known, least=0, most=height, remedy=remedy)
+        return (torch.arange(height) < rows)[:, None].expand(height, width)
 
     def _outputs(self, inputs: Tensor) -> Tensor:
         """Parameters of all distributions, ``(N, P, H, W)``."""
         raise NotImplementedError
 
-    def _start(self, n: int) -> Drawing:
+    def _start(self, n: int) -> "Drawing":
         """Room for what is kept while ``n`` images are drawn."""
         raise NotImplementedError
 
-    def _read_rows(self, drawing: Drawing, i: int) -> None:
+    def _read_rows(self, drawing: "Drawing", i: int) -> None:
         """What can be computed for row ``i`` as soon as the rows above it are known."""
         raise NotImplementedError
 
-    def _output_at(self, drawing: Drawing, i: int, j: int) -> Tensor:
+    def _output_at(self, drawing: "Drawing", i: int, j: int) -> Tensor:
         """Parameters ``(N, P)`` of one pixel's distribution, once all before it are known."""
         raise NotImplementedError
 
 
-def _inputs(pixels: Tensor) -> Tensor:
+class Drawing:
+    """What is kept while images are drawn: nothing is computed twice."""
+
+    def __init__(self, image: list["Seen"], layers: list[Any]) -> None:
+        self.image = image  # what the convolutions of the image have seen of it
+        self.layers = layers  # the same for each layer, and its state
+        self.rows: list[Tensor] = []  # of each layer, what the row being drawn gets from above
+
+
+def pixels_and_flags(pixels: Tensor) -> Tensor:
     """Gray values and, beside them, flags for exact black: the background is a value apart.
 
     Zeros around the image are then no black pixels: their flag is zero, too.

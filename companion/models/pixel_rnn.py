@@ -1,7 +1,9 @@
-r"""The PixelRNN: a density over images whose memory goes from row to row.
+r"""A network that reads and writes an image pixel by pixel, with a memory from row to row.
 
-It is a :class:`~companion.models.pixel_model.PixelModel`: an exact likelihood by the chain rule
-over the pixels, trained with the true pixels as input, drawn pixel after pixel.
+By the chain rule over the pixels in the order of reading (see
+:class:`~companion.models.pixel_model.PixelModel`), one network gives all conditional distributions
+at once, if its output for a pixel depends on no pixel at or after it. The row LSTM remembers the
+rows above. It is trained by maximum likelihood with the true pixels as input.
 
 Source: van den Oord, Kalchbrenner and Kavukcuoglu (2016), *Pixel Recurrent Neural Networks*.
 """
@@ -99,7 +101,7 @@ class PixelRNN(PixelModel):
         levels: int = 256,
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
-        checks.integer("hidden_size", hidden_size)
+        checks.integer("hidden_size", hidden_size, remedy="use 32, say")
         checks.integer("layers", layers)
         super().__init__(hidden_size, components, levels, image_shape)
         self.first = MaskedConv2d("A", 2, hidden_size, (7, 7))

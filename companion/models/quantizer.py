@@ -1,4 +1,4 @@
-r"""Vector quantization: each vector becomes the nearest entry of a codebook that learns.
+"""The vector quantizer: the nearest entry of a codebook, and how the codebook learns.
 
 Source: van den Oord, Vinyals and Kavukcuoglu (2017), *Neural Discrete Representation Learning*.
 """
@@ -51,7 +51,8 @@ class VectorQuantizer(nn.Module):
         m_j \leftarrow \gamma m_j + (1 - \gamma) \sum_{z \in Z_j} z, \quad
         e_j = m_j / n_j,
 
-    where :math:`Z_j` are the vectors of the batch nearest to entry :math:`j`. An entry that is
+    where :math:`Z_j` are the vectors of the batch (of all processes together) nearest to entry
+    :math:`j`. An entry that is
     used less than a hundredth as often as the average one is dead; it is revived as a vector of
     the batch, chosen at random.
 
@@ -62,6 +63,9 @@ class VectorQuantizer(nn.Module):
             of :math:`\|\mathrm{sg}(z) - e\|^2`.
         revive: whether dead entries are revived.
         decay: :math:`\gamma`.
+
+    Raises:
+        TypeError, ValueError: if a size is no positive whole number.
 
     Source: van den Oord et al. (2017), eqs. 1 to 3 and appendix A.1; the revival is that of
     Williams et al. (2020) and Dhariwal et al. (2020), in a simple form.
@@ -80,10 +84,10 @@ class VectorQuantizer(nn.Module):
         decay: float = 0.99,
     ) -> None:
         super().__init__()
-        checks.integer("codebook_size", codebook_size)
-        checks.integer("code_dim", code_dim)
-        self.moving_average, self.revive = moving_average, revive
-        self.decay = checks.number("decay", decay, least=0, below=1)
+        checks.integer("codebook_size", codebook_size, remedy="use 128, say")
+        checks.integer("code_dim", code_dim, remedy="use 16, say")
+        checks.number("decay", decay, least=0, below=1, remedy="use 0.99, say")
+        self.moving_average, self.revive, self.decay = moving_average, revive, decay
         entries = torch.randn(codebook_size, code_dim)
         if moving_average:
             self.register_buffer("codebook", entries)
@@ -126,26 +130,21 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def learn(self, vectors: Tensor, codes: Tensor) -> None:
-        """Move the averages, and revive the dead; all processes of a distributed run together."""
+        """Move the averages, and revive the dead."""
         size = len(self.codebook)
-        together = distributed.is_available() and distributed.is_initialized()
-        used = _counts(codes, size).to(self.counts.dtype)
-        if together:
-            distributed.all_reduce(used)
+        used = _of_all_processes(_counts(codes, size).to(self.counts.dtype))
         self.counts.lerp_(used, 1 - self.decay)
         if self.moving_average:
             sums = torch.zeros_like(self.codebook).index_add_(0, codes, vectors)
-            if together:
-                distributed.all_reduce(sums)
-            self.sums.lerp_(sums, 1 - self.decay)
+            self.sums.lerp_(_of_all_processes(sums), 1 - self.decay)
             seen = (self.counts > 1e-6)[:, None]
             self.codebook.copy_(torch.where(seen, self.sums / self.counts[:, None], self.codebook))
         if self.revive:
             fresh = self.counts.mean()
             dead = self.counts < 0.01 * fresh
             chosen = vectors[torch.randint(len(vectors), (size,), device=vectors.device)]
-            if together:
-                distributed.broadcast(chosen, src=0)  # of the first process's share of the batch
+            if _several_processes():  # all revive the same entries as the same vectors
+                distributed.broadcast(chosen, src=0)
             self.codebook.copy_(torch.where(dead[:, None], chosen, self.codebook))
             if self.moving_average:
                 self.sums.copy_(torch.where(dead[:, None], fresh * chosen, self.sums))
@@ -153,7 +152,17 @@ class VectorQuantizer(nn.Module):
 
 
 def _counts(codes: Tensor, size: int) -> Tensor:
-    """How often each code occurs, int64; unlike `bincount`, without a wait for the device."""
-    return torch.zeros(size, dtype=torch.long, device=codes.device).index_add_(
-        0, codes, torch.ones_like(codes)
+    """How often each of ``size`` codes occurs; `bincount` would make a GPU's processor wait."""
+    return torch.zeros(size, device=codes.device).index_add_(
+        0, codes, torch.ones(len(codes), device=codes.device)
     )
+
+
+def _several_processes() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def _of_all_processes(sums: Tensor) -> Tensor:
+    if _several_processes():
+        distributed.all_reduce(sums)
+    return sums

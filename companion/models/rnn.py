@@ -13,7 +13,6 @@ Simard and Frasconi (1994) and Pascanu, Mikolov and Bengio (2013) for why its gr
 explode.
 """
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -21,9 +20,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion import checks, noise
-
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-
 
 # --- the recurrence --------------------------------------------------------------------------
 
@@ -48,7 +44,7 @@ class PlainRNN(nn.Module):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = checks.integer("input_size", input_size)
-        self.hidden_size = checks.integer("hidden_size", hidden_size)
+        self.hidden_size = checks.integer("hidden_size", hidden_size, remedy="use 64, say")
         self.weight_ih_l0 = nn.Parameter(torch.empty(hidden_size, input_size))
         self.weight_hh_l0 = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias_ih_l0 = nn.Parameter(torch.empty(hidden_size))
@@ -233,8 +229,9 @@ def recurrent_matrix(
     checks.integer("size", size, remedy="choose 64, say")
     checks.number("radius", radius, above=0, remedy="choose 1.0, say")
     checks.one_of("kind", kind, ("orthogonal", "gaussian"))
-    like = torch.empty((), dtype=torch.float64, device=noise.home(rng))
-    normal = noise.normal(size, size, like=like, rng=rng)
+    checks.generator(rng)
+    where = torch.empty(0, dtype=torch.float64, device="cpu" if rng is None else rng.device)
+    normal = noise.normal(size, size, like=where, rng=rng)
     if kind == "gaussian":
         return radius * normal / spectral_radius(normal)
     Q, R = torch.linalg.qr(normal)

@@ -26,7 +26,7 @@ from companion.likelihoods import (
     discretized_mixture_sample,
     spread_components,
 )
-from companion.models.rnn import CELLS
+from companion.models.sequence_model import CELLS
 
 
 class RowRNN(nn.Module):
@@ -71,17 +71,17 @@ class RowRNN(nn.Module):
     ) -> None:
         super().__init__()
         checks.one_of("cell", cell, CELLS)
-        checks.integer("hidden_size", hidden_size)
-        checks.integer("features", features)
-        checks.integer("components", components)
-        self.context = checks.integer("context", context, least=0)
         self.image_shape = checks.image_shape(image_shape, channels=1)
+        self.context = checks.integer("context", context, least=0)
+        for name, value in (("hidden_size", hidden_size), ("features", features)):
+            checks.integer(name, value)
+        checks.integer("components", components, remedy="use 3, say")
         _, _, width = self.image_shape
         self.rnn = CELLS[cell](width, hidden_size, batch_first=True)
         self.to_features = nn.Linear(hidden_size, width * features)  # W_1, ..., W_W
         self.from_left = nn.Linear(2 * context, features, bias=False) if context else None  # U
         self.to_mixture = nn.Linear(features, 3 * components)  # V
-        spread_components(self.to_mixture.bias, components)
+        spread_components(self.to_mixture.bias)
 
     def parameters_of(self, images: Tensor) -> Tensor:
         """Parameters of each pixel's mixture given what precedes it, ``(N, 3K, H, W)``.
@@ -130,10 +130,14 @@ class RowRNN(nn.Module):
             n: how many.
             rng: the generator to draw from; torch's default generator if it is not given.
             temperature: 1 draws from the model; lower values are safer and less varied.
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, ``rng`` no generator,
+                or the temperature not positive.
         """
-        checks.integer("n", n, least=0)
-        start = reference(self).new_zeros(n, *self.image_shape)
-        return self.complete(start, 0, rng=rng, temperature=temperature) if n else start
+        count = checks.integer("n", n, least=0)
+        start = reference(self).new_zeros(count, *self.image_shape)
+        return self._complete(start, 0, rng, temperature)
 
     def complete(
         self,
@@ -143,11 +147,11 @@ class RowRNN(nn.Module):
         rng: torch.Generator | None = None,
         temperature: float = 1.0,
     ) -> Tensor:
-        """Keep the first ``known`` rows of each image and draw the others given them.
+        """Keep the first rows of each image and draw the others given them.
 
         Args:
             images: shape ``(N, 1, H, W)`` in [0, 1]; the rows to be drawn are not read.
-            known: how many rows, between 0 (draw everything) and ``H`` (draw nothing).
+            known: how many rows, from 0 (draw everything) to ``H`` (draw nothing).
             rng: the generator to draw from; torch's default generator if it is not given.
             temperature: 1 draws from the model; lower values are safer and less varied.
 
@@ -157,11 +161,16 @@ class RowRNN(nn.Module):
         Raises:
             TypeError, ValueError: if the images do not fit or ``known`` is out of range.
         """
-        images = model_input(self, images, self.image_shape).clone()
-        height = self.image_shape[1]
-        checks.integer("known", known, least=0, most=height, remedy="give a number of rows")
-        checks.number("temperature", temperature, above=0)
+        images = model_input(self, images, self.image_shape)
+        remedy = "give a number of rows"
+        rows = checks.integer("known", known, least=0, most=self.image_shape[1], remedy=remedy)
+        return self._complete(images, rows, rng, temperature)
+
+    def _complete(
+        self, images: Tensor, known: int, rng: torch.Generator | None, temperature: float
+    ) -> Tensor:
         checks.generator(rng)
+        images, height = images.clone(), self.image_shape[1]
         with evaluating(self):
             state = None
             above = torch.zeros_like(images[:, 0, :1])  # what the first row sees

@@ -1,13 +1,18 @@
-"""Any recurrent cell with a read-out: a model of sequences, which learns numbers or symbols."""
+"""A recurrent network with a read-out: what the tasks that test a memory are learned with."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion import checks
+from companion.data import check_images
 from companion.game import Player
-from companion.layers import model_input
-from companion.models.rnn import CELLS
+from companion.layers import reference
+
+# torch's recurrent layers, by the names that models take.
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class SequenceModel(nn.Module):
@@ -26,10 +31,9 @@ class SequenceModel(nn.Module):
         output_size: length of :math:`y_t`: 1 for a number, the size of the alphabet for symbols.
 
     Raises:
-        ValueError: if the cell is unknown.
+        TypeError, ValueError: if the cell is unknown, or a size no positive whole number.
     """
 
-    tasks: tuple[str, ...] = ()
     learning_rate = 2e-3
 
     def __init__(
@@ -40,14 +44,12 @@ class SequenceModel(nn.Module):
         output_size: int = 1,
     ) -> None:
         super().__init__()
-        checks.integer("input_size", input_size)
-        checks.integer("hidden_size", hidden_size)
+        self.input_size = checks.integer("input_size", input_size)
+        checks.integer("hidden_size", hidden_size, remedy="use 64, say")
         checks.integer("output_size", output_size)
-        if isinstance(cell, str):
-            cell = CELLS[checks.one_of("cell", cell, CELLS)](
-                input_size, hidden_size, batch_first=True
-            )
-        self.input_size = input_size
+        if not isinstance(cell, nn.Module):
+            name = checks.one_of("cell", cell, CELLS)
+            cell = CELLS[name](input_size, hidden_size, batch_first=True)
         self.rnn = cell
         self.readout = nn.Linear(hidden_size, output_size)  # W_hy, b_y: its own matrix
 
@@ -57,7 +59,8 @@ class SequenceModel(nn.Module):
         Raises:
             TypeError, ValueError: if the sequences are not as described.
         """
-        sequences = model_input(self, sequences)
+        check_images(sequences)
+        sequences = sequences.to(reference(self).dtype)
         if sequences.shape[1] != 1 or sequences.shape[3] != self.input_size:
             raise ValueError(
                 f"sequences must have shape (N, 1, T, {self.input_size}), got "
@@ -85,7 +88,7 @@ class SequenceModel(nn.Module):
         if targets.dtype != torch.int64 or targets.shape != (n, steps):
             raise ValueError(
                 f"symbols must be int64 of shape ({n}, {steps}), got "
-                f"{checks.kind(targets)} of {tuple(targets.shape)}; "
+                f"{str(targets.dtype).removeprefix('torch.')} of {tuple(targets.shape)}; "
                 "give one for each step, or one float for each sequence"
             )
         return F.cross_entropy(outputs.flatten(0, 1), targets.flatten())

@@ -41,7 +41,8 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
         Shape ``(N,)``; zero only where ``mu`` and ``logvar`` are zero.
 
     Raises:
-        TypeError, ValueError: if they are no tensors of floats of one shape.
+        TypeError: if they are no tensors of floats.
+        ValueError: if their shapes differ.
 
     Source: Kingma and Welling (2013), appendix B.
     """
@@ -49,7 +50,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def gaussian_kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
-    """The summands of :func:`gaussian_kl`, nats, of the shape of ``mu``; the same errors."""
+    """The summands of :func:`gaussian_kl`, nats, of the shape of ``mu``; errors as there."""
     checks.same_shape(mu=mu, logvar=logvar)
     return 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
 
@@ -113,7 +114,7 @@ class VAE(nn.Module):
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
 
     Raises:
-        TypeError, ValueError: if a size is no whole number from 1 on, or ``image_shape`` is not of
+        TypeError, ValueError: if a size is no positive whole number, or ``image_shape`` not of
             that form.
 
     Source: Kingma and Welling (2013); the pixels' likelihood is that of Salimans et al. (2017).
@@ -129,10 +130,10 @@ class VAE(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        self.latent_dim = checks.integer("latent_dim", latent_dim)
-        checks.integer("width", width)
-        checks.integer("components", components)
+        self.latent_dim = checks.integer("latent_dim", latent_dim, remedy="use 16, say")
         self.image_shape = checks.image_shape(image_shape, multiple=4)
+        checks.integer("width", width, remedy="use 16, say")
+        checks.integer("components", components, remedy="use 3, say")
         channels, height, width_px = self.image_shape
         small = (2 * width, height // 4, width_px // 4)  # 28x28 -> 14x14 -> 7x7
         features = small[0] * small[1] * small[2]
@@ -153,7 +154,7 @@ class VAE(nn.Module):
             nn.SiLU(),
             nn.ConvTranspose2d(width, 3 * components * channels, 4, stride=2, padding=1),
         )
-        spread_components(self.decoder[-1].bias, components, channels)  # type: ignore[arg-type]
+        spread_components(self.decoder[-1].bias, channels)  # type: ignore[arg-type]
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), each ``(N, latent_dim)``, of images in [0, 1].
@@ -221,6 +222,10 @@ class VAE(nn.Module):
 
         Returns:
             Shape ``(n, C, H, W)``, values in [0, 1].
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, or ``rng`` no
+                generator.
         """
         with evaluating(self):
             z = standard_normal(self, n, self.latent_dim, rng=rng)

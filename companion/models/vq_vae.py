@@ -117,7 +117,7 @@ class VQVAE(nn.Module):
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
 
     Raises:
-        TypeError, ValueError: if a size is no whole number from 1 on, or ``image_shape`` is not of
+        TypeError, ValueError: if a size is no positive whole number, or ``image_shape`` not of
             that form.
 
     Source: van den Oord et al. (2017), eq. 3.
@@ -138,13 +138,12 @@ class VQVAE(nn.Module):
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ) -> None:
         super().__init__()
-        checks.integer("width", width)
-        checks.integer("components", components)
-        checks.integer("hidden_size", hidden_size)
         self.commitment = checks.number("commitment", commitment, least=0)
-        self.codebook_size = checks.integer("codebook_size", codebook_size)
-        checks.integer("code_dim", code_dim)
+        self.codebook_size = checks.integer("codebook_size", codebook_size, remedy="use 128, say")
         self.image_shape = checks.image_shape(image_shape, multiple=4)
+        for name, value in (("width", width), ("components", components)):
+            checks.integer(name, value, remedy="use 16, say")
+        checks.integer("hidden_size", hidden_size, remedy="use 128, say")
         channels, height, width_px = self.image_shape
         self.grid = (height // 4, width_px // 4)  # 28x28 -> 14x14 -> 7x7
         self.encoder = nn.Sequential(
@@ -167,7 +166,7 @@ class VQVAE(nn.Module):
             nn.ConvTranspose2d(width, 3 * components * channels, 4, stride=2, padding=1),
         )
         self.prior = CodePrior(codebook_size, self.grid, hidden_size)
-        spread_components(self.decoder[-1].bias, components, channels)  # type: ignore[arg-type]
+        spread_components(self.decoder[-1].bias, channels)  # type: ignore[arg-type]
 
     def quantize(self, images: Tensor) -> Quantized:
         """Encode images in [0, 1] and quantize the vectors.
@@ -242,10 +241,14 @@ class VQVAE(nn.Module):
 
         Returns:
             Shape ``(n, C, H, W)``, values in [0, 1].
+
+        Raises:
+            TypeError, ValueError: if ``n`` is no whole number of at least 0, or ``rng`` no
+                generator.
         """
-        channels = self.image_shape[0]
+        count, channels = checks.integer("n", n, least=0), self.image_shape[0]
         with evaluating(self):
-            parameters = self.decoder(self.quantizer.lookup(self.prior.sample(n, rng=rng)))
+            parameters = self.decoder(self.quantizer.lookup(self.prior.sample(count, rng=rng)))
             if mean:
                 return discretized_mixture_mean(parameters, channels=channels)
             return discretized_mixture_sample(parameters, channels=channels, rng=rng)
@@ -257,11 +260,9 @@ class VQVAE(nn.Module):
                 f"codes must be whole numbers (torch.long) of shape ({', '.join(map(str, shape))}),"
                 f" got {codes.dtype} of shape {tuple(codes.shape)}; encode(images) gives such ones"
             )
-        if (
-            len(codes)
-            and checks.values_are_readable(codes)
-            and not 0 <= int(codes.min()) <= int(codes.max()) < self.codebook_size
-        ):
+        if not checks.values_are_readable(codes):
+            return
+        if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < self.codebook_size:
             raise ValueError(
                 f"codes must lie between 0 and {self.codebook_size - 1}, got "
                 f"{int(codes.min())} to {int(codes.max())}; encode(images) gives such ones"

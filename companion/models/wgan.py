@@ -10,7 +10,7 @@ or what keeps the discriminator :math:`D` from becoming too steep:
 - :class:`R1GAN` is the GAN with a penalty on the slope of D at real images.
 """
 
-from dataclasses import replace
+import copy
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from torch.nn.utils import parametrizations
 
 from companion import checks
 from companion.game import Player
-from companion.models.gan import GAN, discriminator_loss
+from companion.models.gan import GAN, discriminator_loss, wide
 from companion.models.penalties import gradient_penalty, r1_penalty
 
 # --- losses ----------------------------------------------------------------------------------
@@ -34,7 +34,7 @@ def least_squares_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -
 
     Source: Mao et al. (2017), eq. 9 (labels 0 and 1).
     """
-    real, fake = _wide(real_logits=real_logits, fake_logits=fake_logits)
+    real, fake = wide(real_logits=real_logits, fake_logits=fake_logits)
     return 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean()
 
 
@@ -46,7 +46,7 @@ def least_squares_generator_loss(fake_logits: Tensor) -> Tensor:
 
     Source: Mao et al. (2017), eq. 9.
     """
-    (fake,) = _wide(fake_logits=fake_logits)
+    (fake,) = wide(fake_logits=fake_logits)
     return 0.5 * (fake - 1).square().mean()
 
 
@@ -61,7 +61,7 @@ def critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 
     Source: Arjovsky, Chintala and Bottou (2017), eq. 2.
     """
-    real, fake = _wide(real_scores=real_scores, fake_scores=fake_scores)
+    real, fake = wide(real_scores=real_scores, fake_scores=fake_scores)
     return fake.mean() - real.mean()
 
 
@@ -73,7 +73,7 @@ def critic_generator_loss(fake_scores: Tensor) -> Tensor:
 
     Source: Arjovsky, Chintala and Bottou (2017), algorithm 1.
     """
-    (fake,) = _wide(fake_scores=fake_scores)
+    (fake,) = wide(fake_scores=fake_scores)
     return -fake.mean()
 
 
@@ -85,14 +85,8 @@ def hinge_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor
 
     Source: Lim and Ye (2017), *Geometric GAN*; Miyato et al. (2018), eq. 16.
     """
-    real, fake = _wide(real_logits=real_logits, fake_logits=fake_logits)
+    real, fake = wide(real_logits=real_logits, fake_logits=fake_logits)
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
-
-
-def _wide(**scores: Tensor) -> list[Tensor]:
-    """The scores in float32 at least: a mean in 16 bits would lose what they differ by."""
-    checks.floats(**scores)
-    return [s.to(torch.promote_types(s.dtype, torch.float32)) for s in scores.values()]
 
 
 # --- models ----------------------------------------------------------------------------------
@@ -101,11 +95,9 @@ def _wide(**scores: Tensor) -> list[Tensor]:
 class LSGAN(GAN):
     """The least-squares GAN: a fake that D takes for real, but far from 1, is still pulled.
 
-    Args:
-        network: ``latent_dim``, ``hidden_size`` and ``image_shape``, as for
-            :class:`companion.models.gan.GAN`.
+    Built as :class:`companion.models.gan.GAN` is, whose step sizes it has.
 
-    Source: Mao et al. (2017), eq. 9; the step sizes are the GAN's.
+    Source: Mao et al. (2017), eq. 9.
     """
 
     def discriminator_loss(self, images: Tensor) -> Tensor:
@@ -120,13 +112,12 @@ class LSGAN(GAN):
 class WGAN(GAN):
     """The Wasserstein GAN: the discriminator is a critic, kept from steepness by clipped weights.
 
-    The critic moves on every batch, the generator on every fifth. At first and after each of its
-    moves the critic's weights are cut to [-clip, clip].
+    The critic moves on every batch, the generator on every fifth. After each of its steps, and at
+    the start, the critic's weights are cut to [-clip, clip].
 
     Args:
         clip: the largest absolute value that a weight of the critic may have.
-        network: ``latent_dim``, ``hidden_size`` and ``image_shape``, as for
-            :class:`companion.models.gan.GAN`.
+        network: as for :class:`companion.models.gan.GAN`.
 
     Raises:
         TypeError, ValueError: if ``clip`` is no positive number, or as for a GAN.
@@ -140,9 +131,8 @@ class WGAN(GAN):
     discriminator_steps = 5  # and as many batches: the generator moves on every fifth
 
     def __init__(self, *, clip: float = 0.01, **network: Any) -> None:
-        checks.keywords(type(self), network, GAN)
         super().__init__(**network)
-        self.clip = checks.number("clip", clip, above=0)
+        self.clip = checks.number("clip", clip, above=0, remedy="use 0.01, say")
         self.clip_weights()
 
     @torch.no_grad()
@@ -152,9 +142,10 @@ class WGAN(GAN):
             weight.clamp_(-self.clip, self.clip)
 
     def players(self) -> list[Player]:
-        """The GAN's players; each move of the critic ends with the clipping."""
+        """The GAN's, with the clipping after each step of the critic."""
         critic, generator = super().players()
-        return [replace(critic, after=self.clip_weights), generator]
+        critic.after = self.clip_weights
+        return [critic, generator]
 
     def discriminator_loss(self, images: Tensor) -> Tensor:
         """Minus the critic's estimate of the distance, up to a scale."""
@@ -170,8 +161,7 @@ class WGANGP(GAN):
 
     Args:
         penalty: the factor of :func:`~companion.models.penalties.gradient_penalty`.
-        network: ``latent_dim``, ``hidden_size`` and ``image_shape``, as for
-            :class:`companion.models.gan.GAN`.
+        network: as for :class:`companion.models.gan.GAN`.
 
     Raises:
         TypeError, ValueError: if ``penalty`` is no positive number, or as for a GAN.
@@ -185,14 +175,14 @@ class WGANGP(GAN):
     discriminator_steps = 5
 
     def __init__(self, *, penalty: float = 10.0, **network: Any) -> None:
-        checks.keywords(type(self), network, GAN)
         super().__init__(**network)
-        self.penalty = checks.number("penalty", penalty, above=0)
+        self.penalty = checks.number("penalty", penalty, above=0, remedy="use 10.0, say")
 
     def players(self) -> list[Player]:
-        """The GAN's players; the penalty's gradient of a gradient cannot be compiled."""
-        discriminator, generator = super().players()
-        return [replace(discriminator, compilable=False), generator]
+        """The GAN's; the critic's loss has a gradient inside, which torch cannot compile."""
+        critic, generator = super().players()
+        critic.compilable = False
+        return [critic, generator]
 
     def discriminator_loss(self, images: Tensor) -> dict[str, Tensor]:
         """The critic's loss plus the penalty.
@@ -222,8 +212,7 @@ class HingeGAN(GAN):
     can the whole: :math:`|D(x) - D(y)| \le \lVert x - y \rVert`.
 
     Args:
-        network: ``latent_dim``, ``hidden_size`` and ``image_shape``, as for
-            :class:`companion.models.gan.GAN`.
+        network: as for :class:`companion.models.gan.GAN`.
 
     Source: Miyato et al. (2018), algorithm 1, eq. 16 and 17; five steps of the discriminator for
     each of the generator and Adam with 2e-4 and betas (0, 0.9), as they have it for ImageNet.
@@ -233,11 +222,21 @@ class HingeGAN(GAN):
     discriminator_steps = 5
 
     def __init__(self, **network: Any) -> None:
-        checks.keywords(type(self), network, GAN)
         super().__init__(**network)
         for layer in self.discriminator.modules():
             if isinstance(layer, nn.Linear):
                 parametrizations.spectral_norm(layer)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "HingeGAN":
+        memo[id(self)] = twin = type(self).__new__(type(self))
+        twin.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            "HingeGAN cannot be pickled, for torch's spectral norm cannot be; save its weights by "
+            "companion.files.save_model(path, model), and load them into a new HingeGAN"
+        )
 
     def discriminator_loss(self, images: Tensor) -> Tensor:
         """The hinge loss of real images and as many generated ones."""
@@ -253,8 +252,7 @@ class R1GAN(GAN):
 
     Args:
         gamma: the loss has ``gamma / 2`` times :func:`~companion.models.penalties.r1_penalty`.
-        network: ``latent_dim``, ``hidden_size`` and ``image_shape``, as for
-            :class:`companion.models.gan.GAN`.
+        network: as for :class:`companion.models.gan.GAN`.
 
     Raises:
         TypeError, ValueError: if ``gamma`` is no positive number, or as for a GAN.
@@ -267,14 +265,14 @@ class R1GAN(GAN):
     betas = (0.0, 0.99)
 
     def __init__(self, *, gamma: float = 10.0, **network: Any) -> None:
-        checks.keywords(type(self), network, GAN)
         super().__init__(**network)
-        self.gamma = checks.number("gamma", gamma, above=0)
+        self.gamma = checks.number("gamma", gamma, above=0, remedy="use 10.0, say")
 
     def players(self) -> list[Player]:
-        """The GAN's players; the penalty's gradient of a gradient cannot be compiled."""
+        """The GAN's; the discriminator's loss has a gradient inside, which torch cannot compile."""
         discriminator, generator = super().players()
-        return [replace(discriminator, compilable=False), generator]
+        discriminator.compilable = False
+        return [discriminator, generator]
 
     def discriminator_loss(self, images: Tensor) -> dict[str, Tensor]:
         """The GAN's loss plus half of gamma times the penalty, recorded as ``r1 penalty``."""

@@ -1,12 +1,24 @@
-"""What a training run has recorded."""
+"""What a training run has recorded, and what records it."""
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
+from companion.training.hardware import mean_over_processes
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from tqdm.std import tqdm
+
+RECORD_EVERY = 10  # steps whose losses are averaged into one point of the history
+OnRecord = Callable[[int, dict[str, float]], object]
 
 
 @dataclass
@@ -20,6 +32,7 @@ class History:
         seconds: time spent training, over all resumptions.
         images: how many images were shown to the model.
         interrupted: whether the run was stopped by Ctrl-C before its last epoch.
+        stopped: whether ``on_epoch`` has ended the run before its last epoch.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -28,11 +41,7 @@ class History:
     seconds: float = 0.0
     images: int = 0
     interrupted: bool = False
-
-    @property
-    def images_per_second(self) -> float:
-        """Training images per second, including all but the very first set-up."""
-        return self.images / self.seconds if self.seconds else float("nan")
+    stopped: bool = False
 
     def record(self, step: int, averages: dict[str, float]) -> None:
         """Append one average of each loss; one that was not computed repeats its last value."""
@@ -46,3 +55,74 @@ class History:
         from companion import plots
 
         return plots.curves(self.losses, x=self.steps, xlabel="step", ylabel="loss")
+
+
+class NotFiniteError(FloatingPointError):
+    """A loss became NaN or infinite: which one, and at which step."""
+
+    def __init__(self, what: str, step: int) -> None:
+        super().__init__(f"{what} is NaN or infinite at step {step}")
+        self.what, self.step = what, step
+
+
+class Recorder:
+    """Collects the losses of some steps and puts their means into the history.
+
+    The means are taken on the device, so that no step waits for it.
+    """
+
+    def __init__(self, history: History, batch_size: int, bar: tqdm, on_record: OnRecord | None):
+        self.history, self.batch_size, self.bar, self.on_record = (
+            history,
+            batch_size,
+            bar,
+            on_record,
+        )
+        self.pending: list[dict[str, Tensor]] = []
+        self.seconds_before, self.start = history.seconds, time.perf_counter()
+
+    def add(self, step: int, losses: dict[str, Tensor]) -> None:
+        """The losses of a step that is done."""
+        self.pending.append(losses)
+        self.bar.update()
+        if step % RECORD_EVERY == 0:
+            self.flush(step)
+
+    def flush(self, step: int) -> None:
+        """Record what is pending; its last step was ``step``.
+
+        Raises:
+            NotFiniteError: a loss is NaN or infinite.
+        """
+        if not self.pending:
+            return
+        names = list(dict.fromkeys(name for losses in self.pending for name in losses))
+        means = [
+            torch.stack([_wide(x[name]) for x in self.pending if name in x]).mean()
+            for name in names
+        ]
+        values = mean_over_processes(torch.stack(means)).tolist() if means else []
+        averages = dict(zip(names, values, strict=True))
+        if not all(map(math.isfinite, averages.values())):
+            self._blame(step)
+        self.pending.clear()
+        self.history.record(step, averages)
+        self.history.images = step * self.batch_size
+        self.history.seconds = self.seconds_before + time.perf_counter() - self.start
+        self.bar.set_postfix_str(", ".join(f"{k} {v:.4g}" for k, v in averages.items()))
+        if self.on_record is not None:
+            self.on_record(step, averages)
+
+    def _blame(self, step: int) -> None:
+        """Name the first loss to fail: it takes those of the other players with it."""
+        first = step - len(self.pending) + 1
+        for earlier, losses in enumerate(self.pending, start=first):
+            for name, value in losses.items():
+                if not math.isfinite(value):
+                    raise NotFiniteError(f"the loss {name!r}", earlier)
+        raise NotFiniteError("a loss of another process", step)
+
+
+def _wide(value: Tensor) -> Tensor:
+    """At least float32: a mean of bf16 numbers would be as coarse as they are."""
+    return value.to(torch.promote_types(value.dtype, torch.float32))

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from companion.likelihoods import binarize, to_levels
 from companion.models import PixelCNN, PixelRNN
-from companion.models.pixel_rnn import MaskedConv2d, PixelModel, RowLSTM
+from companion.models.masked import MaskedConv2d
+from companion.models.pixel_model import PixelModel
+from companion.models.pixel_rnn import RowLSTM
 
 MODELS = {
     "row LSTM": lambda **options: PixelRNN(6, **options),
@@ -196,22 +198,11 @@ def test_row_lstm_equals_its_formulas_written_out() -> None:
     torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
 
 
-def draw_naively(model: PixelModel, start: Tensor, rng: torch.Generator) -> Tensor:
-    """All distributions anew for each pixel."""
-    x = start.clone()
-    for i, j in itertools.product(range(x.shape[2]), range(x.shape[3])):
-        with torch.no_grad():
-            output = model.parameters_of(x)[:, :, i, j]
-        x[:, :, i, j] = model._draw(output, rng, 1.0)
-    return x
-
-
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("levels", [2, 256])
 def test_drawing_with_what_is_kept_equals_drawing_naively(name: str, levels: int) -> None:
     model = tiny(name, 6, 7, levels)
-    start = torch.zeros(4, 1, 6, 7, dtype=torch.float64)
-    naive = draw_naively(model, start, torch.Generator().manual_seed(3))
+    naive = model.draw_slowly(4, rng=torch.Generator().manual_seed(3))
     drawn = model.sample(4, rng=torch.Generator().manual_seed(3))
     assert torch.equal(drawn, naive)
     assert torch.equal(drawn, to_levels(drawn) if levels == 256 else drawn.round())

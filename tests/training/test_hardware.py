@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from companion.training import pick_device, pick_precision
-from companion.training.hardware import autocast, join_processes, prepare
+from companion.training.hardware import autocast, join_processes, visiting
 
 CPU = torch.device("cpu")
 
@@ -42,7 +42,7 @@ def test_precisions() -> None:
     assert pick_precision("fp16", torch.device("cuda")) is torch.float16
     with pytest.raises(ValueError, match="precision 'fp16' needs a GPU"):
         pick_precision("fp16", CPU)
-    with pytest.raises(ValueError, match="precision must be .*, got 'float8'"):
+    with pytest.raises(ValueError, match="precision must be one of .*, got 'float8'"):
         pick_precision("float8", CPU)
 
 
@@ -58,10 +58,21 @@ def test_one_process_has_nobody_to_join() -> None:
     assert join_processes(CPU) == (0, 1)
 
 
-def test_convolutions_are_prepared_channels_last() -> None:
-    conv = torch.nn.Conv2d(3, 4, 3)
+def test_a_world_size_alone_makes_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some schedulers set it for their own purposes."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert join_processes(CPU) == (0, 1)
+
+
+def test_convolutions_are_channels_last_for_a_while() -> None:
+    conv, flat = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv3d(3, 4, 3)
+    theirs = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    model = torch.nn.ModuleList([conv, flat, theirs])
     x = torch.rand(2, 3, 5, 5)
     expected = conv(x)
-    prepare(conv, CPU)
-    assert conv.weight.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(conv(x), expected)
+    with visiting(model, CPU):
+        assert conv.weight.is_contiguous(memory_format=torch.channels_last)
+        assert flat.weight.is_contiguous()
+        torch.testing.assert_close(conv(x), expected)
+    assert conv.weight.is_contiguous()
+    assert theirs.weight.is_contiguous(memory_format=torch.channels_last), "as it came"

@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 from matplotlib import pyplot as plt
 
 from companion.training import History
@@ -19,11 +18,6 @@ def test_losses_keep_their_order_and_their_length() -> None:
     assert math.isnan(history.losses["generator"][0])
     assert history.losses["generator"][1:] == [0.7, 0.8]
     assert history.losses["accuracy"][1:] == [0.5, 0.5]
-
-
-def test_speed() -> None:
-    assert math.isnan(History().images_per_second)
-    assert History(images=300, seconds=2.0).images_per_second == pytest.approx(150)
 
 
 def test_plot_draws_each_loss() -> None:

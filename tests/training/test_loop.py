@@ -255,25 +255,13 @@ def test_bf16_losses_are_those_of_float32(build: type[VAE] | type[DCGAN]) -> Non
         assert losses[1][name] == pytest.approx(values, rel=0.03, abs=0.02), name
 
 
-def test_each_loss_is_compiled_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[nn.Module] = []
-
-    def fake(module: nn.Module) -> nn.Module:
-        compiled.append(module)
-        return module
-
-    monkeypatch.setattr(torch, "compile", fake)
-    run(DCGAN(latent_dim=2, width=4, image_shape=(1, 4, 4)), compile=True)
-    assert len(compiled) == 2
-
-
 def test_a_sheet_of_samples_an_epoch_of_the_same_noise(tmp_path: Path) -> None:
     from PIL import Image
 
     model = DCGAN(latent_dim=2, width=4, image_shape=(1, 4, 4))
     run(model, epochs=2, run_dir=tmp_path, seed=4)
     names = sorted(path.name for path in (tmp_path / "samples").iterdir())
-    assert names == ["epoch_0001.png", "epoch_0002.png"]
+    assert names == ["epoch_0000.png", "epoch_0001.png", "epoch_0002.png"]
     with Image.open(tmp_path / "samples" / "epoch_0002.png") as sheet:
         pixels = torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8)
         width, height = sheet.size
@@ -293,14 +281,7 @@ def test_points_are_trained_but_not_drawn(tmp_path: Path) -> None:
 
 def test_models_that_draw_nothing_leave_no_sheet(tmp_path: Path) -> None:
     run(Slope(), run_dir=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
-
-
-def test_tensorboard_logs(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    run(Slope(), run_dir=tmp_path, tensorboard=True)
-    (events,) = tmp_path.glob("events.out.tfevents.*")
-    assert b"slope" in events.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.safetensors", ".lock"}
 
 
 def nan_from(step: int) -> Loss:
@@ -373,20 +354,18 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path) -> None:
 def test_options_that_do_not_fit_are_refused() -> None:
     images = to_float(PIXELS)
     cases: list[tuple[type[Exception], str, tuple[Tensor, ...], dict[str, Any]]] = [
-        (TypeError, r"train expects tensors after the model", ([1.0],), {}),  # type: ignore[list-item]
+        (TypeError, "train takes tensors after the model, got list", ([1.0],), {}),  # type: ignore[list-item]
         (ValueError, r"shape \(N, C, H, W\), got \(8, 4, 4\)", (PIXELS[:, 0],), {}),
         (ValueError, "use images / 255 on images", (PIXELS.float(),), {}),
         (TypeError, "got int64", (PIXELS.long(),), {}),
-        (ValueError, "tensors must have one length", (images, torch.arange(7)), {}),
-        (ValueError, "must be at least 1, got 0, 1", (images,), {"epochs": 0}),
-        (ValueError, "must be at least 1, got 1, 0", (images,), {"accumulate": 0}),
+        (ValueError, "epochs must be at least 1, got 0", (images,), {"epochs": 0}),
+        (ValueError, "accumulate must be at least 1, got 0", (images,), {"accumulate": 0}),
         (ValueError, "batch_size must be at most 8", (images,), {"batch_size": 9}),
-        (ValueError, "ema_decay must lie between 0 and 1", (images,), {"ema_decay": 1.0}),
-        (ValueError, "schedule must be 'constant' or 'cosine'", (images,), {"schedule": "step"}),
+        (ValueError, "ema_decay must be above 0 and below 1", (images,), {"ema_decay": 1.0}),
+        (ValueError, "schedule must be one of 'constant'", (images,), {"schedule": "step"}),
         (ValueError, "clip_norm must be positive", (images,), {"clip_norm": 0.0}),
-        (ValueError, "tensorboard=True needs a run_dir", (images,), {"tensorboard": True}),
         (ValueError, "device must be 'auto'", (images,), {"device": "abacus"}),
-        (ValueError, "precision must be 'auto'", (images,), {"precision": "int4"}),
+        (ValueError, "precision must be one of 'auto'", (images,), {"precision": "int4"}),
     ]
     for error, match, data, options in cases:
         model = Slope()
