@@ -57,14 +57,6 @@ class BetaVAE(VAE):
         # How many steps training has taken; part of the state, so that a resumed run goes on.
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
-    def players(self) -> list[Player]:
-        """The VAE's player, whose steps raise the price."""
-        return [replace(player, after=self.count) for player in super().players()]
-
-    def count(self) -> None:
-        """Take note of a training step."""
-        self.steps += 1
-
     def price(self) -> Tensor:
         r"""The present price of a nat: :math:`\beta \min(1, \text{steps} / \text{warm-up})`."""
         if not self.warm_up:

@@ -61,7 +61,6 @@ class Classifier(nn.Module):
         smoothing: label smoothing of the training loss (Szegedy et al. 2016, section 7).
     """
 
-    tasks: tuple[str, ...] = ("classes",)
     image_shape = (1, 28, 28)
     num_features = 64
 
@@ -88,7 +87,10 @@ class Classifier(nn.Module):
         Fréchet distance 50 times that between two sets of real images). In training mode the batch
         norm needs at least two images.
         """
-        return self.body(2 * model_input(self, images, self.image_shape) - 1)
+        images = model_input(self, images, self.image_shape)
+        if self.training:
+            checks.more_than_one("images", images)
+        return self.body(2 * images - 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits: (N, 1, 28, 28) in [0, 1] -> (N, num_classes)."""

@@ -110,8 +110,6 @@ class ConvLSTM(nn.Module):
     Source: Shi et al. (2015), section 3.2.
     """
 
-    tasks: tuple[str, ...] = ("video",)
-
     def __init__(
         self,
         hidden_size: int = 32,
@@ -206,7 +204,7 @@ class ConvLSTM(nn.Module):
         if images.ndim == 5:
             return self.sequence_loss(images)
         frames = self.frames_in + self.frames_out
-        return self.sequence_loss(moving_fashion(data, frames, self.size))
+        return self.sequence_loss(moving_fashion(images, frames, self.size))
 
     def players(self) -> list[Player]:
         """One player moves encoder and forecaster together."""

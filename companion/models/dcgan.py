@@ -90,11 +90,6 @@ class Discriminator(nn.Module):
 class DCGAN(nn.Module):
     """A generator and a discriminator after the DCGAN recipe, for images of any multiple of 4.
 
-    Attributes:
-        generator: from noise ``(N, latent_dim)`` to images ``(N, C, H, W)`` in **[-1, 1]**.
-        discriminator: from such images to logits ``(N,)``. Assign networks of your own to these
-            two names to train them in this game.
-
     Args:
         latent_dim: dimensions of the noise z.
         width: channels of the layers at half resolution; each halving has twice as many.
@@ -112,8 +107,6 @@ class DCGAN(nn.Module):
     Source: Radford, Metz and Chintala (2016), section 3: strided convolutions, batch norm,
     leaky ReLU in the discriminator, weights from N(0, 0.02), Adam with beta1 = 0.5.
     """
-
-    tasks: tuple[str, ...] = ("images",)
 
     def __init__(
         self,

@@ -19,8 +19,8 @@ for each step:
     \log p(x) \ge \mathbb{E}_q\!\left[\log p(x \mid \sigma(c_T))
     - \sum_{t=1}^T \mathrm{KL}(q(z_t \mid h^{\mathrm{enc}}_t) \,\|\, N(0, I))\right].
 
-Source: Gregor et al. (2015), *DRAW: A Recurrent Neural Network For Image Generation*, section 2;
-the windows are those of :mod:`companion.models.glimpses`.
+Source: Gregor et al. (2015), *DRAW: A Recurrent Neural Network For Image Generation*, sections 2
+and 3.
 """
 
 import math
@@ -63,7 +63,6 @@ class DRAW(nn.Module):
     Source: Gregor et al. (2015).
     """
 
-    tasks: tuple[str, ...] = ("likelihood", "images")
     binary = True  # a likelihood of black-and-white pixels: in nats, not in bits per dimension
 
     def __init__(
@@ -142,7 +141,6 @@ class DRAW(nn.Module):
         Raises:
             ValueError: if the codes do not have that shape.
         """
-        checks.floats(z=z)
         if z.ndim != 3 or z.shape[1:] != (self.steps, self.latent_dim):
             raise ValueError(
                 f"z must have shape (N, {self.steps}, {self.latent_dim}), got {tuple(z.shape)}; "

@@ -155,44 +155,10 @@ class Discriminator(nn.Module):
         return self.layers(images - 0.5).squeeze(1)  # centered inputs train better
 
 
-def check_generated(fake: Tensor, shape: tuple[int, ...], low: float) -> None:
-    """Refuse what a generator of the user's own makes, if it does not fit the discriminator.
-
-    The values are looked at on the CPU only, as in :func:`companion.data.check_images`.
-
-    Args:
-        fake: what the generator returned.
-        shape: ``(C, H, W)`` of an image.
-        low: the darkest value; the brightest is 1.
-
-    Raises:
-        ValueError: another shape, or values outside [low, 1].
-    """
-    if tuple(fake.shape[1:]) != tuple(shape):
-        raise ValueError(
-            f"the generator must return images (N, {', '.join(map(str, shape))}), got "
-            f"{tuple(fake.shape)}; end it with nn.Unflatten(1, {tuple(shape)}), or build the model "
-            "with another image_shape"
-        )
-    if fake.numel() and checks.values_are_readable(fake):
-        darkest, brightest = (float(bound) for bound in fake.detach().aminmax())
-        if darkest < low - 1e-3 or brightest > 1 + 1e-3:  # NaN is for the loss to report
-            last = "nn.Sigmoid()" if low == 0 else "nn.Tanh()"
-            raise ValueError(
-                f"the generator must return values in [{low:g}, 1], got {darkest:.4g} to "
-                f"{brightest:.4g}; end it with {last}"
-            )
-
-
 class GAN(nn.Module):
     """Two networks of two hidden layers each, for images of any shape.
 
     Points of the plane are images, too: those of two channels and one pixel, ``(2, 1, 1)``.
-
-    Attributes:
-        generator: from noise ``(N, latent_dim)`` to images ``(N, C, H, W)`` in **[0, 1]**.
-        discriminator: from such images to logits ``(N,)``. Assign networks of your own to these
-            two names to train them in this game.
 
     Args:
         latent_dim: dimensions of the noise z.
@@ -213,7 +179,6 @@ class GAN(nn.Module):
     sizes and the leaky ReLU are those of Radford, Metz and Chintala (2016).
     """
 
-    tasks: tuple[str, ...] = ("images",)
     learning_rate = 2e-4
     betas = (0.5, 0.999)
     discriminator_steps = 1  # for each step of the generator
@@ -259,10 +224,6 @@ class GAN(nn.Module):
         """What the discriminator gets to see in its turn: the images and as many fakes.
 
         The fakes have no gradient, for the generator does not move.
-
-        Raises:
-            TypeError, ValueError: if the images are not floats in [0, 1] of the model's shape, or
-                the generator's are not.
         """
         images = model_input(self, images, self.image_shape)
         with torch.no_grad():

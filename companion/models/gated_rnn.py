@@ -93,7 +93,6 @@ def gru_step(
 class _GatedByHand(nn.Module):
     """Parameters with torch's names, shapes and initial distribution: a state_dict fits both."""
 
-    tasks: tuple[str, ...] = ()
     blocks: int
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

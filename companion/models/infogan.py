@@ -142,8 +142,6 @@ class InfoGAN(nn.Module):
     :math:`\lambda` for continuous codes is section 6's advice.
     """
 
-    tasks: tuple[str, ...] = ("images",)
-
     def __init__(
         self,
         noise_dim: int = 62,

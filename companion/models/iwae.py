@@ -74,7 +74,6 @@ class IWAE(nn.Module):
     with rectifiers.
     """
 
-    tasks: tuple[str, ...] = ("likelihood", "images")
     binary = True  # a likelihood of black-and-white pixels: in nats, not in bits per dimension
 
     def __init__(

@@ -39,8 +39,6 @@ class PlainRNN(nn.Module):
     Source: Elman (1990).
     """
 
-    tasks: tuple[str, ...] = ()
-
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = checks.integer("input_size", input_size)
@@ -73,8 +71,7 @@ class PlainRNN(nn.Module):
 
 
 def check_inputs(inputs: Tensor, input_size: int) -> None:
-    """Refuse anything but floats of shape ``(N, T, input_size)``."""
-    checks.floats(inputs=inputs)
+    """Raise a ValueError unless the inputs have shape ``(N, T, input_size)``."""
     if inputs.ndim != 3 or inputs.shape[2] != input_size or not inputs.shape[1]:
         raise ValueError(
             f"inputs must have shape (N, T, {input_size}), got {tuple(inputs.shape)}; "
@@ -229,8 +226,7 @@ def recurrent_matrix(
     checks.integer("size", size, remedy="choose 64, say")
     checks.number("radius", radius, above=0, remedy="choose 1.0, say")
     checks.one_of("kind", kind, ("orthogonal", "gaussian"))
-    checks.generator(rng)
-    where = torch.empty(0, dtype=torch.float64, device="cpu" if rng is None else rng.device)
+    where = torch.empty(0, dtype=torch.float64, device=noise.home(rng))
     normal = noise.normal(size, size, like=where, rng=rng)
     if kind == "gaussian":
         return radius * normal / spectral_radius(normal)

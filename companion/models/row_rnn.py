@@ -52,13 +52,10 @@ class RowRNN(nn.Module):
         image_shape: ``(1, H, W)``, gray images of any size.
 
     Raises:
-        TypeError, ValueError: if the cell is unknown, a size no whole number in its range, or the
-            images have more than one channel.
+        ValueError: if the cell is unknown or the images have more than one channel.
 
     Source: Graves (2013); the pixels' likelihood is that of Salimans et al. (2017).
     """
-
-    tasks: tuple[str, ...] = ("likelihood", "images")
 
     def __init__(
         self,

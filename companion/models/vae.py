@@ -67,7 +67,6 @@ def reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
 
     Source: Kingma and Welling (2013), section 2.4.
     """
-    checks.same_shape(mu=mu, logvar=logvar)
     return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
 
 
@@ -119,8 +118,6 @@ class VAE(nn.Module):
 
     Source: Kingma and Welling (2013); the pixels' likelihood is that of Salimans et al. (2017).
     """
-
-    tasks: tuple[str, ...] = ("likelihood", "images")  # what companion.evaluation measures
 
     def __init__(
         self,

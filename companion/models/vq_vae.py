@@ -78,13 +78,9 @@ class CodePrior(nn.Module):
 
     def sample(self, n: int, *, rng: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` grids of codes, ``(n, h, w)``, one place after another."""
-        checks.integer("n", n, least=0)
         height, width = self.grid
-        codes = self.left.weight.new_full(
-            (n, height + 1, width + 1), self.outside, dtype=torch.long
-        )
-        if n == 0:
-            return codes[:, 1:, 1:]
+        device = self.place.device
+        codes = torch.full((n, height + 1, width + 1), self.outside, device=device)
         state = None
         for t in range(height * width):
             i, j = divmod(t, width)
@@ -122,8 +118,6 @@ class VQVAE(nn.Module):
 
     Source: van den Oord et al. (2017), eq. 3.
     """
-
-    tasks: tuple[str, ...] = ("likelihood", "images")
 
     def __init__(
         self,
