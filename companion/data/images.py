@@ -21,7 +21,7 @@ def to_float(images: Tensor) -> Tensor:
         remedy = (
             "leave images that are floats in [0, 1] as they are"
             if isinstance(images, Tensor) and images.is_floating_point()
-            else "use torch.as_tensor(images, dtype=torch.uint8) on whole numbers from 0 to 255"
+            else "use torch.as_tensor(levels, dtype=torch.uint8) on whole numbers from 0 to 255"
         )
         raise TypeError(
             f"to_float takes a uint8 tensor with levels 0 to 255, got {checks.kind(images)}; "
@@ -125,7 +125,7 @@ def _shape_remedy(given: tuple[int, ...], shape: tuple[int, ...] | None) -> str:
         if given == (h, w):
             return "add batch and channel dimensions with images[None, None]"
         if given[1] == math.prod((c, h, w)):
-            return f"unflatten them with images.reshape(-1, {c}, {h}, {w})"
+            return f"unflatten them with images.view(-1, {c}, {h}, {w})"
         if given[1] == math.prod((c, h, w)) + 1:
             return (
                 "the first column may hold labels: use "

@@ -86,9 +86,13 @@ class Classifier(nn.Module):
 
         Raises TypeError or ValueError for anything else: an image is never resized behind the
         caller's back, since resizing alone moves the features (28 -> 32 -> 28 pixels costs a
-        Fréchet distance 50 times that between two sets of real images).
+        Fréchet distance 50 times that between two sets of real images). In training mode the batch
+        norm needs at least two images.
         """
-        return self.body(2 * model_input(self, images, self.image_shape) - 1)
+        images = model_input(self, images, self.image_shape)
+        if self.training:
+            checks.more_than_one("images", images)
+        return self.body(2 * images - 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits: (N, 1, 28, 28) in [0, 1] -> (N, num_classes)."""
