@@ -16,7 +16,7 @@ LAYERS = (  # each part imports what stands in the rows above it, and beside it
     "zoo",
     "evaluation",
     "experiments homework",
-    "cli companion",  # companion/__init__.py, the front door, brings the parts on demand
+    "cli __main__ companion",  # companion/__init__.py, the front door, brings the parts on demand
 )
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts.split()}
 APART = {"models", "training"}  # side by side, and strangers to each other
