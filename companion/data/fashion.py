@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from companion import checks
+
 #: The ten classes; label ``i`` is ``CLASS_NAMES[i]``.
 CLASS_NAMES = (
     "T-shirt/top",
@@ -54,6 +56,7 @@ class LabeledImages(NamedTuple):
     labels: Tensor
 
 
+@checks.explained
 def fashion_mnist(split: str = "train", full: bool = False) -> LabeledImages:
     """Fashion-MNIST: 28x28 gray pictures of garments in ten classes (:data:`CLASS_NAMES`).
 

@@ -45,7 +45,10 @@ __all__ = [
 ]
 
 for _name in __all__:  # an argument that a model does not take is answered by those that it does
-    globals()[_name].__init__ = checks.explained(globals()[_name].__init__)
+    for _method in ("__init__", "sample"):
+        _function = getattr(globals()[_name], _method, None)
+        if _function is not None and not hasattr(_function, "__wrapped__"):
+            setattr(globals()[_name], _method, checks.explained(_function))
 
 
 def __getattr__(name: str) -> object:

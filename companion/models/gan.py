@@ -105,9 +105,10 @@ def check_generated(fake: Tensor, image_shape: tuple[int, ...], low: float) -> N
             f"the generator must make images (N, {', '.join(map(str, image_shape))}), got "
             f"{tuple(fake.shape)}; change its last layers, or build the model with image_shape="
         )
-    if checks.values_are_readable(fake):
+    if fake.numel() and checks.values_are_readable(fake):
         bounds = [float(bound) for bound in fake.detach().aminmax()]
-        if not (bounds[0] >= low - checks.TOLERANCE and bounds[1] <= 1 + checks.TOLERANCE):
+        # NaN is no mistake of the range: the loss, which is then NaN, too, is told of it.
+        if bounds[0] < low - checks.TOLERANCE or bounds[1] > 1 + checks.TOLERANCE:
             last = "nn.Tanh()" if low < 0 else "nn.Sigmoid()"
             raise ValueError(
                 f"the generator must make values from {low:g} to 1, got {bounds[0]:.4g} to "

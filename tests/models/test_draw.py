@@ -263,9 +263,9 @@ def test_constructor_leaves_its_argument_alone() -> None:
 def test_mistakes_are_refused() -> None:
     model = small()
     gray = torch.full((2, 1, 8, 8), 0.5)
-    with pytest.raises(ValueError, match="at least 1 step and windows of at least 2 .* steps=0"):
+    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         DRAW(0)
-    with pytest.raises(ValueError, match="got steps=2, read_size=1, write_size=5"):
+    with pytest.raises(ValueError, match="read_size must be at least 2, got 1"):
         DRAW(2, read_size=1)
     with pytest.raises(ValueError, match=r"got gray values, .*binarize\(images\)"):
         model.log_prob_bound(gray)

@@ -258,9 +258,9 @@ def test_mistakes_are_refused() -> None:
     model = IWAE(k=2, latent_dim=2, hidden_size=4)
     gray = torch.full((2, 1, 28, 28), 0.5)
     levels = torch.full((2, 1, 28, 28), 255, dtype=torch.uint8)
-    with pytest.raises(ValueError, match="k must be at least 1, .* got 0"):
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         IWAE(k=0)
-    with pytest.raises(ValueError, match="k must be at least 1, .* got 0"):
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         model.log_prob_bound(gray.round(), k=0)
     with pytest.raises(ValueError, match=r"got gray values, .*binarize\(images\)"):
         model.log_prob_bound(gray)
@@ -270,9 +270,9 @@ def test_mistakes_are_refused() -> None:
         model.log_prob_bound(torch.zeros(2, 3, 28, 28))
     with pytest.raises(TypeError, match="got uint8"):
         model.log_prob_bound(levels)
-    with pytest.raises(ValueError, match=r"floats in \[0, 1\].* got torch.uint8 from 255 to 255"):
+    with pytest.raises(TypeError, match=r"floats in \[0, 1\], got uint8 up to 255"):
         model.loss(levels)
-    with pytest.raises(ValueError, match=r"floats in \[0, 1\].* from 127.5 to 127.5"):
+    with pytest.raises(ValueError, match=r"floats in \[0, 1\], got values from 127.5 to 127.5"):
         model.loss(255 * gray)
     with pytest.raises(ValueError, match=r"z must have shape \(N, 2\), got \(5, 3\)"):
         model.decode(torch.zeros(5, 3))

@@ -332,7 +332,7 @@ def test_wrong_arguments_are_refused() -> None:
         PixelCNN(image_shape=(3, 28, 28))
     model = PixelRNN(4, image_shape=(1, 4, 4))
     zeros = torch.zeros(1, 1, 4, 4)
-    with pytest.raises(ValueError, match="known must be between 0 and 4 rows, got 5"):
+    with pytest.raises(ValueError, match="known must be from 0 to 4, got 5; give a number of rows"):
         model.complete(zeros, 5)
     with pytest.raises(ValueError, match=r"known must be a mask of booleans of shape \(4, 4\)"):
         model.complete(zeros, torch.ones(4, 4))

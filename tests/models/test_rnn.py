@@ -263,7 +263,7 @@ def test_what_does_not_fit_is_refused() -> None:
         (lambda: model.loss(x, symbols.int()), r"got int32"),
         (lambda: PlainRNN(2, 3)(x), r"shape \(N, T, 2\), got \(4, 1, 5, 2\); use sequences"),
         (lambda: recurrent_matrix(0, 1.0), "size must be at least 1"),
-        (lambda: recurrent_matrix(3, 0.0), "radius positive, got 3 and 0.0"),
+        (lambda: recurrent_matrix(3, 0.0), "radius must be positive, got 0"),
         (lambda: recurrent_matrix(3, 1.0, "unit"), "got 'unit'"),  # type: ignore[arg-type]
         (lambda: jacobian_norms(torch.eye(3), torch.ones(5, 4)), "must belong to one state"),
         (

@@ -224,7 +224,7 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match=r"image_shape must be \(1, height, width\)"):
         RowRNN(image_shape=(3, 28, 28))
     model = RowRNN(hidden_size=4, image_shape=(1, 4, 4))
-    with pytest.raises(ValueError, match="known_rows must lie between 0 and 4, got 5"):
+    with pytest.raises(ValueError, match="known must be from 0 to 4, got 5; give a number of rows"):
         model.complete(torch.zeros(1, 1, 4, 4), 5)
     with pytest.raises(ValueError, match=r"images must have shape \(N, 1, 4, 4\)"):
         model.log_prob(torch.zeros(1, 1, 5, 4))
