@@ -5,14 +5,16 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class CheckpointError(RuntimeError):
@@ -89,6 +91,57 @@ def save_images(path: str | Path, images: Tensor, columns: int = 8) -> None:
     write_file(path, buffer.getvalue())
 
 
+def save_model(path: str | Path, model: nn.Module) -> None:
+    """Write the weights of any model into one safetensors file, whole or not at all.
+
+    >>> save_model("mine.safetensors", model)
+    >>> model = load_model("mine.safetensors", MyModel(width=32))
+
+    Raises:
+        CheckpointError: if it cannot be written; an earlier file of that name is untouched.
+    """
+    save_tensors(path, model.state_dict(), {"model": type(model).__name__})
+
+
+def load_model(path: str | Path, model: Model) -> Model:
+    """Read weights into a model that was built as the saved one was, and return it.
+
+    Args:
+        path: a file of :func:`save_model`; the checkpoint of a run, of which the averaged weights
+            are taken if there are any; or any other safetensors file with the weights' names.
+        model: changed in place, all of it or nothing.
+
+    Raises:
+        CheckpointError: if the file is missing or damaged, or its weights do not fit the model.
+    """
+    tensors, metadata = _read(Path(path))
+    if "sha256" in metadata:
+        _verify(Path(path), tensors, metadata)
+    for prefix in ("average.", "model."):  # of the checkpoint of a run
+        if "settings" in _notes(metadata) and any(name.startswith(prefix) for name in tensors):
+            tensors = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+            break
+    own = model.state_dict()
+    differences = [
+        _difference("lacks", [name for name in own if name not in tensors]),
+        _difference("has besides", [name for name in tensors if name not in own]),
+        *(
+            f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
+            for name in own
+            if name in tensors and tensors[name].shape != own[name].shape
+        ),
+    ]
+    found = [difference for difference in differences if difference]
+    if found:
+        more = f" and {len(found) - 2} more" if len(found) > 2 else ""
+        raise CheckpointError(
+            f"{path} does not fit this {type(model).__name__}: {', '.join(found[:2])}{more}; "
+            "build the model with the arguments with which the saved one was built"
+        )
+    model.load_state_dict(tensors)
+    return model
+
+
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a file written by :func:`save_tensors`; nothing in it is ever unpickled.
 
@@ -100,25 +153,43 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             checksum that was stored with it.
     """
     path = Path(path)
+    tensors, metadata = _read(path)
+    _verify(path, tensors, metadata)
+    return tensors, _notes(metadata)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of any safetensors file."""
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}; check the path, or train first")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
             # Copies: views of a file that is mapped would change, or crash, with the file.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} is damaged or no safetensors file ({error}); "
             "delete it and train again, or take an earlier copy"
         ) from error
-    text = metadata.get("notes", "")
-    if metadata.get("sha256") != _checksum(tensors, text):
+
+
+def _verify(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    if metadata.get("sha256") != _checksum(tensors, metadata.get("notes", "")):
         raise CheckpointError(
             f"{path} does not have the content that was saved: its checksum differs; "
             "delete it and train again, or take an earlier copy"
         )
-    return tensors, json.loads(text)
+
+
+def _notes(metadata: Mapping[str, str]) -> dict[str, Any]:
+    return json.loads(metadata["notes"]) if "sha256" in metadata else {}
+
+
+def _difference(verb: str, names: Sequence[str]) -> str:
+    """ "it lacks a.weight and 3 more", or nothing."""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"it {verb} {names[0]}{more}" if names else ""
 
 
 def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:

@@ -23,7 +23,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from companion import checks, noise
-from companion.data.images import check_range
 
 HALF_LEVEL = 0.5 / 255
 FAR = 1e30  # stands for infinity, at any scale, yet keeps all gradients finite
@@ -172,7 +171,7 @@ def binarize(images: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
 
     Source: the protocol of Salakhutdinov and Murray (2008), drawn anew at each use.
     """
-    check_range(images)
+    checks.pixels("images", images)
     u = noise.uniform(*images.shape, like=images, rng=rng)
     return (u < images.clamp(0, 1)).to(images.dtype)
 

@@ -38,6 +38,16 @@ def choice(shares: Tensor, *, rng: torch.Generator | None = None) -> Tensor:
     return torch.multinomial(shares.to(where), 1, generator=rng)[:, 0].to(shares.device)
 
 
+def home(rng: torch.Generator | None) -> torch.device:
+    """Where data is made that has no other place: the generator's device, or the CPU without one.
+
+    Raises:
+        TypeError: ``rng`` is no generator of torch.
+    """
+    checks.generator(rng)
+    return rng.device if rng is not None else torch.device("cpu")
+
+
 def _where(like: Tensor, rng: torch.Generator | None) -> torch.device:
     checks.generator(rng)
     return rng.device if rng is not None else like.device

@@ -8,12 +8,19 @@ it goes through `expect`, which states a bound that must hold everywhere:
     >>> expect("test loss", 4.312, below=4.6)
     test loss ≈ 4.31  (< 4.6 holds)
 
-The number after `≈` is the only thing that the comparison leaves out.
+A check that would hold as well if the claim were false checks nothing. So the case in which it
+is false is measured, too, and must break the bound:
+
+    >>> expect("test accuracy", 0.912, above=0.8, control={"shuffled labels": 0.104})
+    test accuracy ≈ 0.912  (> 0.8 holds; fails for shuffled labels ≈ 0.104)
+
+The numbers after `≈` are the only thing that the comparison leaves out.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import SupportsFloat
 
 import torch
@@ -40,13 +47,14 @@ def seed(n: int) -> torch.Generator:
 
 def expect(
     name: str,
-    value: SupportsFloat,
+    value: SupportsFloat | None = None,
     *,
     above: float | None = None,
     below: float | None = None,
     near: float | None = None,
     within: float | None = None,
     unit: str = "",
+    control: SupportsFloat | Mapping[str, SupportsFloat] | None = None,
 ) -> None:
     """Print a measured number beside the bound that it keeps, or raise if it does not.
 
@@ -60,14 +68,25 @@ def expect(
         above, below: strict bounds; one of them or both.
         near, within: instead of those, the expected number and the distance allowed from it.
         unit: printed after the number.
+        control: the same quantity where the claim is false, such as that of an untrained model;
+            several by name, in a few words without the signs `≈` and `,`.
 
     Raises:
-        AssertionError: the bound fails, or the value is NaN or infinite.
-        TypeError: the value is not one number.
-        ValueError: no bound was given, or one that no number can keep.
+        AssertionError: the bound fails, or the value is NaN or infinite; or a control keeps the
+            bound, or is NaN or infinite: a measurement that broke down proves nothing.
+        TypeError: the name is no text, or the value, a bound or a control is not one number.
+        ValueError: no bound was given, or one that no number can keep; or no control in a mapping.
     """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"the name of what was measured comes first, got {name!r}; "
+            'use expect("test loss", value, below=...)'
+        )
     if not name or "≈" in name or "\n" in name:
-        raise ValueError(f"the name must be one line of text without '≈', got {name!r}")
+        raise ValueError(
+            f"the name must be one line of text without '≈', got {name!r}; "
+            "say in a few words what was measured"
+        )
     number = _number(name, value)
     claim, low, high = _claim(name, above, below, near, within)
     # `near ± within` includes its ends, `above` and `below` do not.
@@ -81,12 +100,11 @@ def expect(
         raise AssertionError(f"{name} is {number}, expected {claim}{suffix}")
     if not holds(number):
         raise AssertionError(f"{name} is {number:.6g}{suffix}, expected {claim}{suffix}")
-    # Three digits, or as many as it takes for the printed number to keep the bound as well.
-    shown = next(text for digits in range(3, 18) if holds(float(text := _show(number, digits))))
-    print(f"{name} ≈ {shown}{suffix}  ({claim} holds)")
+    controls = _controls(name, control, claim, holds)
+    print(f"{name} ≈ {_show(number, holds)}{suffix}  ({claim} holds{controls})")
 
 
-def _number(name: str, value: SupportsFloat) -> float:
+def _number(name: str, value: SupportsFloat | None) -> float:
     if isinstance(value, torch.Tensor) and value.numel() != 1:
         raise TypeError(
             f"{name} must be one number, got a tensor of shape {tuple(value.shape)}; "
@@ -95,10 +113,43 @@ def _number(name: str, value: SupportsFloat) -> float:
     if isinstance(value, (str, bool)):
         raise TypeError(f"{name} must be one number, got {value!r}; pass a float or an int")
     try:
-        return float(value.item() if isinstance(value, torch.Tensor) else value)
+        return float(value.item() if isinstance(value, torch.Tensor) else value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         kind = type(value).__name__
         raise TypeError(f"{name} must be one number, got a {kind}; pass a float") from error
+
+
+def _controls(
+    name: str,
+    control: SupportsFloat | Mapping[str, SupportsFloat] | None,
+    claim: str,
+    holds: Callable[[float], bool],
+) -> str:
+    """The controls in words, each of which must break the bound; empty if none is given."""
+    if control is None:
+        return ""
+    cases = control if isinstance(control, Mapping) else {"the control": control}
+    if not cases:
+        raise ValueError(f'{name}: control is empty; name a case, as in {{"untrained": 0.1}}')
+    shown = []
+    for case, measured in cases.items():
+        if not isinstance(case, str) or not case or any(sign in case for sign in "≈,\n"):
+            raise ValueError(
+                f"{name}: a control's name must be one line of text without '≈' and ',', "
+                f"got {case!r}; say in a few words what is different in it"
+            )
+        number = _number(f"{name} for {case}", measured)
+        if not math.isfinite(number):
+            raise AssertionError(
+                f"{name} for {case} is {number}, which proves nothing; measure it again"
+            )
+        if holds(number):
+            raise AssertionError(
+                f"{name} for {case} is {number:.6g} and keeps {claim}, too, so the check cannot "
+                "tell them apart; choose a bound between them, or another quantity"
+            )
+        shown.append(f"{case} ≈ {_show(number, lambda x: not holds(x))}")
+    return "; fails for " + ", ".join(shown)
 
 
 def _claim(
@@ -109,6 +160,10 @@ def _claim(
     within: float | None,
 ) -> tuple[str, float, float]:
     """The claim in words, and the interval that it allows."""
+    bounds = {"above": above, "below": below, "near": near, "within": within}
+    above, below, near, within = (
+        None if bound is None else _number(f"{name}: {key}", bound) for key, bound in bounds.items()
+    )
     if near is not None or within is not None:
         if near is None or within is None or above is not None or below is not None:
             raise ValueError(f"{name}: give near= and within= together and no other bound")
@@ -126,7 +181,12 @@ def _claim(
     raise ValueError(f"{name}: give a bound: above=, below=, or near= with within=")
 
 
-def _show(number: float, digits: int) -> str:
+def _show(number: float, fits: Callable[[float], bool]) -> str:
+    """`number` to three significant digits, or as many as it takes for the text to fit as well."""
+    return next(text for digits in range(3, 18) if fits(float(text := _digits(number, digits))))
+
+
+def _digits(number: float, digits: int) -> str:
     """`number` to so many significant digits, never cutting the digits before the point."""
     if number.is_integer() and abs(number) < 1e7:
         return str(int(number))

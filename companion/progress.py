@@ -11,11 +11,14 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
     """A tqdm bar: on standard error in a terminal, in a display of its own in a notebook.
 
     In a notebook the bar leaves nothing behind when it closes, so that a stored output does not
-    depend on how fast the machine was.
+    depend on how fast the machine was. A program without a standard error, such as a daemon,
+    gets no bar.
     """
     if _in_notebook() and "file" not in options and not options.get("disable"):
         options |= {"file": _NotebookDisplay(), "ascii": False, "ncols": 90}
         return tqdm(iterable, leave=False, **options)
+    if "file" not in options and (sys.stderr is None or sys.stderr.closed):
+        options["disable"] = True
     return tqdm(iterable, leave=False, dynamic_ncols=True, **options)
 
 

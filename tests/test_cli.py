@@ -3,10 +3,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,18 +19,35 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from companion import cli, experiments, zoo
+from companion import cli, evaluation, experiments, training, zoo
 from companion.data import LabeledImages, fashion_mnist
-from companion.metrics import evaluation
+from companion.files import CheckpointError
+from companion.zoo import recipes
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100", "NO_COLOR": "1"}
+RECIPE = """
+constructor = "companion.models.vae:VAE"
+intended_use = "a test"
+limits = "all"
+
+[arguments]
+latent_dim = 2
+width = 2
+components = 1
+
+[training]
+epochs = 1
+batch_size = 50
+seed = 0
+ema_decay = 0.9
+"""
 QUICK = ("--epochs", "1", "--sample-data", "--device", "cpu")
 
 
 def companion(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run `companion WORDS` in a folder."""
     return subprocess.run(
-        [sys.executable, "-m", "companion.cli", *words],
+        [sys.executable, "-m", "companion", *words],
         cwd=folder,
         env=ENVIRONMENT,
         capture_output=True,
@@ -49,7 +69,7 @@ def is_one_sentence(text: str) -> bool:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder in which `companion train classifier` was stopped by Ctrl-C and then resumed."""
     folder = tmp_path_factory.mktemp("journey")
-    command = [sys.executable, "-m", "companion.cli", "train", "classifier", *QUICK]
+    command = [sys.executable, "-m", "companion", "train", "classifier", *QUICK]
     process = subprocess.Popen(
         command, cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     )
@@ -73,7 +93,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_train_leaves_weights_card_and_checkpoint(trained: tuple[Path, str]) -> None:
     folder, said = trained
     run = folder / "runs/classifier"
-    assert {path.name for path in run.iterdir()} == {
+    assert {path.name for path in run.iterdir()} - {".lock"} == {
         "checkpoint.safetensors",
         zoo.WEIGHTS,
         zoo.CARD,
@@ -108,7 +128,11 @@ def test_sample_as_a_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (("train", "vea"), 2, r"unknown model 'vea', expected one of vae, .*did you mean 'vae'\?"),
+        (
+            ("train", "vea"),
+            2,
+            r"unknown model 'vea', expected one of beta_vae, .*did you mean 'vae'\?",
+        ),
         (("sample", "nothing"), 2, r"unknown model 'nothing', expected one of beta_vae, "),
         (("sample", "."), 1, r"no finished run .*companion train NAME"),
         (("sample", "classifier"), 2, r"classifier draws no images; choose a generative model"),
@@ -161,9 +185,7 @@ def test_help_of_every_command_shows_an_example() -> None:
 
 
 def test_help_lists_every_recipe_and_every_experiment() -> None:
-    assert set(cli.RECIPES) == set(zoo.RECIPES)
-    assert set(cli.EXPERIMENTS) == set(experiments.NAMES)
-    for command, names in (("train", cli.RECIPES), ("experiment", cli.EXPERIMENTS)):
+    for command, names in (("train", zoo.recipe_names()), ("experiment", experiments.names())):
         result = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "200"})
         assert all(name in result.output for name in names)
 
@@ -188,22 +210,17 @@ def test_the_installed_command_exists() -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A small VAE under the zoo's name, little data, an empty folder to run in."""
-    recipe = zoo.Recipe(
-        constructor="companion.models.vae:VAE",
-        arguments={"latent_dim": 2, "width": 2, "components": 1},
-        training={"epochs": 1, "batch_size": 50, "seed": 0, "ema_decay": 0.9},
-        intended_use="a test",
-        limits="all",
-    )
 
     def few(split: str = "train", full: bool = False) -> LabeledImages:
         images, labels = fashion_mnist(split)
         return LabeledImages(images[:700], labels[:700])
 
-    monkeypatch.setitem(zoo.RECIPES, "vae", recipe)
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes/vae.toml").write_text(RECIPE)
+    monkeypatch.setattr(recipes, "FOLDER", tmp_path / "recipes")
     monkeypatch.setattr("companion.data.fashion_mnist", few)
     monkeypatch.setattr(evaluation, "fashion_mnist", few)
-    evaluation.references.cache_clear()
+    evaluation._references.cache_clear()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -253,6 +270,134 @@ def test_resume_runs_on_and_restart_starts_anew(small: Path) -> None:
     assert torch.equal(weights(), first)
 
 
+def test_an_option_that_is_refused_deletes_nothing(small: Path) -> None:
+    invoke("train", "vae")
+    before = {path: path.read_bytes() for path in (small / "runs/vae").glob("*.*")}
+    assert len(before) == 3
+    for wrong in (("--device", "cuda"), ("--epochs", 0), ("--precision", "fp16"), ("--seed", -1)):
+        result = CliRunner().invoke(cli.app, ["train", "vae", "--restart", *map(str, wrong)])
+        assert isinstance(result.exception, ValueError), wrong
+        assert {p: p.read_bytes() for p in (small / "runs/vae").glob("*.*")} == before, wrong
+
+
+def test_a_run_that_was_begun_anew_is_never_sampled_by_the_old_weights(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke("train", "vae")
+    old = zoo.read_run("runs/vae")[0].encoder[0].weight
+    train = training.train
+
+    def stopped(*data: Any, **options: Any) -> Any:
+        assert not (small / "runs/vae" / zoo.CARD).exists()  # while it runs
+        return replace(train(*data, **options), interrupted=True)
+
+    monkeypatch.setattr(training, "train", stopped)
+    result = CliRunner().invoke(cli.app, ["train", "vae", "--restart", "--seed", "7"])
+    assert result.exit_code == 130
+    assert "same command resumes" in result.stderr
+    assert not list((small / "runs/vae").glob("before.*"))
+    result = CliRunner().invoke(cli.app, ["sample", "runs/vae", "--n", "2"])
+    assert result.exit_code == 0
+    assert "no card, so its checkpoint is used" in result.stderr
+    new = zoo.read_checkpoint("runs/vae/checkpoint.safetensors").encoder[0].weight
+    assert not torch.equal(old, new)
+
+
+def test_the_zoo_is_not_overwritten_without_force(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(zoo.FOLDER, small / "zoo")
+    monkeypatch.setattr(zoo, "FOLDER", small / "zoo")
+    monkeypatch.setattr(evaluation, "evaluate", lambda model, **options: {"score": 1.5})
+    invoke("train", "vae", "--out", "run")
+    before = zoo.card("vae")
+    result = CliRunner().invoke(cli.app, ["zoo", "add", "run"])
+    assert isinstance(result.exception, ValueError)
+    assert re.search(
+        "weights of vae already, .*companion train vae.*use --force", str(result.exception)
+    )
+    assert zoo.card("vae") == before
+    zoo.load("vae")
+    assert "score" in invoke("zoo", "add", "run", "--force")
+    assert zoo.card("vae").metrics == {"score": 1.5}
+
+
+def test_a_picture_is_whole_or_not_there(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    invoke("sample", "dcgan", "--n", 4)
+    before = (small / "sheet.png").read_bytes()
+
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        result = CliRunner().invoke(cli.app, ["sample", "dcgan", "--n", "9"])
+    assert isinstance(result.exception, CheckpointError)
+    assert (small / "sheet.png").read_bytes() == before
+    result = CliRunner().invoke(cli.app, ["sample", "dcgan", "--out", "sheet.jpg"])
+    assert "is a PNG, got the name sheet.jpg; use --out sheet.png" in str(result.exception)
+    assert not (small / "sheet.jpg").exists()
+
+
+def test_a_learning_rate_is_used_and_written_down(small: Path) -> None:
+    invoke("train", "vae", "--learning-rate", 1e-30, "--out", "slow")
+    invoke("train", "vae", "--out", "usual")
+    assert zoo.read_run("slow")[1].command == "companion train vae --learning-rate 1e-30"
+    torch.manual_seed(0)
+    start = zoo.recipe("vae").build().state_dict()["encoder.0.weight"]
+    assert torch.equal(zoo.read_run("slow")[0].encoder[0].weight, start)
+    assert not torch.equal(zoo.read_run("usual")[0].encoder[0].weight, start)
+
+
+def test_quiet_is_quiet(small: Path) -> None:
+    result = CliRunner().invoke(cli.app, ["train", "vae", "--quiet"])
+    assert (result.exit_code, result.output) == (0, "")
+    result = CliRunner().invoke(cli.app, ["evaluate", "classifier", "--quiet"])
+    assert result.stderr == ""
+    assert "accuracy" in result.stdout
+
+
+def test_logs_for_tensorboard(small: Path) -> None:
+    pytest.importorskip("tensorboard")
+    invoke("train", "vae", "--tensorboard")
+    assert list((small / "runs/vae").glob("events.*"))
+
+
+def test_a_warning_is_one_line_without_a_path(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # main changes it
+    monkeypatch.setattr(sys, "argv", ["companion", "evaluate", "gan", "--images", "100", "--json"])
+    with warnings.catch_warnings(), pytest.raises(SystemExit) as exit:
+        warnings.simplefilter("default")
+        cli.main()
+    assert exit.value.code == 0
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == len(set(said)) <= 2  # of the figures, and of the references
+    assert all(line.startswith("companion: 100 images bias a Fréchet") for line in said)
+    monkeypatch.setattr(sys, "argv", ["companion", "evaluate", "gan", "--images", "20"])
+    with pytest.raises(SystemExit) as exit:
+        cli.main()
+    assert exit.value.code == 2
+    assert is_one_sentence(capsys.readouterr().err)
+
+
+def test_without_a_home(tmp_path: Path) -> None:
+    """In a container whose user has neither HOME nor an entry in the list of users."""
+    code = (
+        "import os, pwd; os.environ.pop('HOME', None); os.environ.pop('COMPANION_DATA', None)\n"
+        "def nobody(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = nobody\n"
+        "from companion.data import fashion; print(fashion._own_folder())\n"
+        "from companion import zoo; zoo.load('gan').sample(1)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip().endswith("companion")
+
+
 def test_an_experiment_is_measured_stopped_and_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +420,10 @@ def test_an_experiment_is_measured_stopped_and_gone_on_with(
     stop = 2.0
     assert invoke(*command) == f"{out} has the results of all 2 settings\n"
     assert [point["figures"]["rate"] for point in json.loads(out.read_text())["points"]] == [10, 5]
+
+    said = invoke(*command)
+    assert said.startswith(f"{out} has the results of all 2 settings, so nothing was measured; ")
+    assert "companion experiment rate_distortion --out runs/rate_distortion.json" in said
 
     said = invoke("experiment", "rate_distortion")
     assert said.startswith(str(tmp_path / "rate_distortion.json"))

@@ -25,12 +25,11 @@ from companion.data import (
     moving_fashion,
     to_float,
 )
+from companion.evaluation import class_shares, image_features
 from companion.files import CheckpointError, load_tensors, save_tensors
+from companion.likelihoods import bits_per_dimension
 from companion.metrics import (
-    bits_per_dimension,
-    class_shares,
     frechet_distance,
-    image_features,
     png_bits_per_dimension,
     webp_bits_per_dimension,
 )

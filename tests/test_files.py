@@ -5,9 +5,16 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from companion.files import CheckpointError, load_tensors, save_tensors, write_file
+from companion.files import (
+    CheckpointError,
+    load_model,
+    load_tensors,
+    save_model,
+    save_tensors,
+    write_file,
+)
 
 TENSORS: dict[str, Tensor] = {
     "float": torch.randn(2, 3),
@@ -107,3 +114,60 @@ def test_bytes_that_do_not_fit_leave_the_earlier_file(tmp_path: Path, full_disk:
     with pytest.raises(CheckpointError, match="could not save .*file: No space left on device"):
         write_file(path, b"later")
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"file": b"earlier"}
+
+
+# ---- A model of one's own ------------------------------------------------------------------------
+
+
+class Own(nn.Module):
+    def __init__(self, width: int = 3) -> None:
+        super().__init__()
+        self.first = nn.Linear(2, width)
+        self.norm = nn.BatchNorm1d(width)
+
+
+def test_one_line_saves_a_model_and_one_line_loads_it(tmp_path: Path) -> None:
+    model = Own()
+    save_model(tmp_path / "new" / "own.safetensors", model)
+    read = load_model(tmp_path / "new" / "own.safetensors", Own())
+    assert read.state_dict().keys() == model.state_dict().keys()
+    for key, value in model.state_dict().items():
+        assert torch.equal(read.state_dict()[key], value), key
+
+
+def test_weights_written_by_others_are_read(tmp_path: Path) -> None:
+    model = Own()
+    safetensors.torch.save_file(model.state_dict(), tmp_path / "plain.safetensors")
+    read = load_model(tmp_path / "plain.safetensors", Own())
+    assert torch.equal(read.first.weight, model.first.weight)
+    with pytest.raises(CheckpointError):  # which has no checksum
+        load_tensors(tmp_path / "plain.safetensors")
+
+
+def test_weights_that_do_not_fit_are_named_and_nothing_is_changed(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    save_model(path, Own())
+    other = Own(width=4)
+    before = {key: value.clone() for key, value in other.state_dict().items()}
+    with pytest.raises(CheckpointError) as caught:
+        load_model(path, other)
+    sentence = str(caught.value)
+    assert "first.weight has shape (3, 2), expected (4, 2)" in sentence
+    assert sentence.endswith(
+        "build the model with the arguments with which the saved one was built"
+    )
+    assert all(torch.equal(other.state_dict()[key], value) for key, value in before.items())
+    with pytest.raises(CheckpointError, match="it lacks weight and 1 more, it has besides first"):
+        load_model(path, nn.Linear(2, 3))
+
+
+def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    save_model(path, Own())
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="checksum differs"):
+        load_model(path, Own())
+    with pytest.raises(CheckpointError, match="there is no file"):
+        load_model(tmp_path / "none", Own())

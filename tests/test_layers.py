@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from companion.layers import check_image_shape, evaluating, standard_normal
+from companion.layers import evaluating, model_input, reference, standard_normal
 
 
 def test_evaluating_gives_each_submodule_its_mode_back() -> None:
@@ -37,7 +37,25 @@ def test_standard_normal_takes_type_and_generator() -> None:
     assert not torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (1, 30, 28), (1, 28, 30), (0, 28, 28), (1, 0, 28)])
-def test_image_shapes_that_do_not_halve_twice_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"multiples of 4, such as \(1, 28, 28\), got"):
-        check_image_shape(shape)  # type: ignore[arg-type]
+@pytest.mark.parametrize("n", [-3, "16", 2.5, (4, 1), True])
+def test_how_many_must_be_a_whole_number(n: object) -> None:
+    with pytest.raises((TypeError, ValueError), match="n must be .*at least 0, got"):
+        standard_normal(nn.Linear(1, 1), n, 2)  # type: ignore[arg-type]
+    assert standard_normal(nn.Linear(1, 1), 0, 2).shape == (0, 2)
+
+
+def test_a_model_of_buffers_has_a_device_and_type_and_one_of_neither_says_so() -> None:
+    frozen = nn.BatchNorm1d(2, affine=False).double()
+    assert reference(frozen).dtype == torch.float64
+    assert standard_normal(frozen, 3, 2).dtype == torch.float64
+    with pytest.raises(TypeError, match=r"must have a parameter .* got Flatten without one; leave"):
+        reference(nn.Flatten())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_images_come_in_the_type_of_the_model(dtype: torch.dtype) -> None:
+    images = torch.rand(2, 1, 4, 4).to(dtype)
+    assert model_input(nn.Linear(1, 1), images, (1, 4, 4)).dtype == torch.float32
+    assert model_input(nn.Linear(1, 1).double(), images).dtype == torch.float64
+    with pytest.raises(ValueError, match=r"shape \(N, 3, 4, 4\), got \(2, 1, 4, 4\)"):
+        model_input(nn.Linear(1, 1), images, (3, 4, 4))

@@ -17,6 +17,7 @@ from companion.likelihoods import (
     discretized_mixture_log_prob,
     discretized_mixture_mean,
     discretized_mixture_sample,
+    spread_components,
     to_levels,
 )
 
@@ -155,7 +156,9 @@ def test_bits_per_dimension() -> None:
     """A uniform choice among 256 levels costs eight bits."""
     uniform = torch.tensor([-784 * math.log(256)], dtype=torch.float64)
     assert bits_per_dimension(uniform, 784).item() == pytest.approx(8.0)
-    with pytest.raises(ValueError, match="dimensions must be the number of pixel values, got 0"):
+    with pytest.raises(
+        ValueError, match="dimensions must be at least 1, got 0; give the number of pixel values"
+    ):
         bits_per_dimension(uniform, 0)
 
 
@@ -218,11 +221,11 @@ def test_gray_and_ill_ranged_images_are_refused() -> None:
     check_binary(torch.tensor([0.0, 1.0]))
     with pytest.raises(ValueError, match=r"every pixel 0 or 1\), got gray values, .*binarize"):
         check_binary(torch.tensor([0.0, 0.5]))
-    with pytest.raises(ValueError, match=r"floats in \[0, 1\], .* got torch.uint8 from 0 to 255"):
+    with pytest.raises(TypeError, match=r"floats in \[0, 1\], got uint8 up to 255; use .*to_float"):
         binarize(torch.tensor([0, 255], dtype=torch.uint8))
-    with pytest.raises(ValueError, match=r"got torch.float32 from -1 to 1; use to_float"):
+    with pytest.raises(ValueError, match=r"got values from -1 to 1; use \(images \+ 1\) / 2"):
         binarize(torch.tensor([-1.0, 1.0]))
-    with pytest.raises(ValueError, match=r"from nan to nan"):
+    with pytest.raises(ValueError, match="got NaN"):
         binarize(torch.tensor([0.0, math.nan]))
 
 
@@ -233,3 +236,24 @@ def test_extreme_scales_leave_value_and_gradient_finite() -> None:
     assert log_prob.isfinite().all()
     assert parameters.grad is not None
     assert parameters.grad.isfinite().all()
+
+
+def test_a_hair_outside_the_range_is_no_mistake() -> None:
+    assert binarize(torch.tensor([-1e-4, 1 + 1e-4])).tolist() == [0, 1]
+
+
+def test_values_are_not_read_where_that_would_wait_for_the_device() -> None:
+    gray = torch.empty(2, 1, 4, 4, device="meta")  # reading it would raise
+    assert binarize(gray).shape == gray.shape
+    check_binary(gray)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_components_are_spread_over_the_gray_range(channels: int) -> None:
+    bias = torch.arange(3.0 * 5 * channels)
+    first = bias[: 5 * channels].clone()
+    spread_components(bias, channels)
+    logits, means, log_scales = bias.view(3, 5, channels)
+    assert torch.equal(logits.flatten(), first)
+    torch.testing.assert_close(means, torch.linspace(0, 0.8, 5)[:, None].expand(5, channels))
+    assert (log_scales == -2).all()

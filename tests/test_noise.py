@@ -1,11 +1,14 @@
 """Random numbers come from the generator that was given, in the type that is asked for."""
 
+import ast
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+import companion
 from companion import noise
 
 LIKE = torch.zeros(1, dtype=torch.float64)
@@ -39,3 +42,21 @@ def test_types_and_shapes() -> None:
     assert noise.uniform(3, 2, like=LIKE).shape == (3, 2)
     assert noise.integers(7, 3, 2, like=LIKE).dtype is torch.int64
     assert noise.choice(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).tolist() == [1, 0]
+
+
+def test_data_without_a_place_is_made_where_the_generator_lives() -> None:
+    assert noise.home(None).type == noise.home(torch.Generator()).type == "cpu"
+    with pytest.raises(TypeError, match="rng must be a torch.Generator, got 0"):
+        noise.home(0)  # type: ignore[arg-type]
+
+
+def test_no_other_module_asks_where_a_generator_lives() -> None:
+    package = Path(companion.__file__).parent
+    askers = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "device"
+        if isinstance(node.value, ast.Name) and node.value.id in ("rng", "generator")
+    }
+    assert askers == {"noise.py"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import math
 import re
 from typing import Any
@@ -12,7 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from book._tools import gate
+from book._tools import ROOT
+from book._tools.claims import claim_fault
 from companion.notebook import expect, seed
 
 
@@ -97,6 +99,74 @@ def test_expect_refuses_a_name_that_the_gate_could_not_read(name: str) -> None:
         expect(name, 1.0, below=5)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "control", "line"),
+    [
+        ({"above": 0.8}, 0.1, "(> 0.8 holds; fails for the control ≈ 0.100)"),
+        (
+            {"above": 0.8},
+            {"shuffled labels": 0.1, "untrained": torch.tensor(0.25)},
+            "(> 0.8 holds; fails for shuffled labels ≈ 0.100, untrained ≈ 0.250)",
+        ),
+        # Three digits would print a control that keeps the bound.
+        (
+            {"near": 0.9, "within": 0.05},
+            0.95004,
+            "(0.9 ± 0.05 holds; fails for the control ≈ 0.95004)",
+        ),
+        ({"near": 0.9, "within": 0.05}, 0, "(0.9 ± 0.05 holds; fails for the control ≈ 0)"),
+    ],
+)
+def test_expect_prints_a_control_that_breaks_the_bound(
+    bounds: dict[str, Any], control: Any, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = said(capsys, "accuracy", 0.91, control=control, **bounds)
+    assert text == f"accuracy ≈ 0.910  {line}\n"
+    assert claim_fault(text.rstrip("\n")) == ""
+
+
+@pytest.mark.parametrize(
+    ("control", "error", "message"),
+    [
+        (0.85, AssertionError, "the check cannot tell"),
+        ({"untrained": 0.1, "shuffled": 0.9}, AssertionError, "x for shuffled is 0.9 and keeps"),
+        (math.nan, AssertionError, "is nan, which proves nothing"),
+        ({"untrained": -math.inf}, AssertionError, "is -inf, which proves nothing"),
+        ({}, ValueError, "control is empty"),
+        ({"a, b": 0.1}, ValueError, "one line of text without"),
+        ({"a ≈ b": 0.1}, ValueError, "one line of text without"),
+        ({1: 0.1}, ValueError, "one line of text without"),
+        ("0.1", TypeError, "must be one number, got '0.1'"),
+    ],
+)
+def test_expect_refuses_a_control_that_proves_nothing(
+    control: Any, error: type[Exception], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(error, match=re.escape(message)) as caught:
+        expect("x", 0.91, above=0.8, control=control)
+    assert "\n" not in str(caught.value)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_sanitizer_masks_the_numbers_of_controls_and_nothing_else() -> None:
+    rules = configparser.ConfigParser()
+    rules.read(ROOT / "book" / "_tools" / "sanitize.cfg", encoding="utf-8")
+    pattern = rules["approximate"]["regex"].replace(r"\u2248", "≈")
+    line = "x ≈ 0.91  (> 0.8 holds; fails for 2 epochs ≈ -1.5e-05, untrained ≈ 0)"
+    masked = re.sub(pattern, "NUMBER", line)
+    assert masked == "x ≈ NUMBER  (> 0.8 holds; fails for 2 epochs ≈ NUMBER, untrained ≈ NUMBER)"
+
+
+def test_expect_without_a_name_says_what_comes_first() -> None:
+    with pytest.raises(TypeError, match="the name of what was measured comes first, got 3; use"):
+        expect(3, below=4)  # type: ignore[arg-type]
+
+
+def test_expect_refuses_a_bound_that_is_no_number() -> None:
+    with pytest.raises(TypeError, match="x: below must be one number, got '4'"):
+        expect("x", 3, below="4")  # type: ignore[arg-type]
+
+
 @given(
     value=st.floats(-1e9, 1e9, allow_subnormal=False),
     room=st.floats(1e-6, 1e6),
@@ -112,7 +182,7 @@ def test_the_gate_reads_what_expect_prints(value: float, room: float, unit: str)
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         expect("a number", value, below=bound, unit=unit)
-    assert gate._claim_fault(text.getvalue().rstrip("\n")) == ""
+    assert claim_fault(text.getvalue().rstrip("\n")) == ""
 
 
 def test_seed_repeats_both_generators() -> None:

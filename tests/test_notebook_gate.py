@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from book._tools import INSTALL_CELL, gate, notebooks
+from book._tools.cells import ANSI
 from book._tools.execute import NotebookError, clean, execute, machine, main, record, tidy
 from book._tools.verify import verify
 
@@ -57,6 +58,14 @@ def stored(folder: Path, notebook: NotebookNode, name: str = "chapter") -> Path:
 
 def test_a_sound_notebook_passes(tmp_path: Path) -> None:
     assert gate.problems(stored(tmp_path, sound())) == []
+
+
+def test_a_class_of_the_package_may_be_written_out_where_a_tag_says_so(tmp_path: Path) -> None:
+    notebook = sound()
+    notebook.cells[2].update(source="class Animation:\n    pass")
+    assert len(gate.problems(stored(tmp_path, notebook))) == 1
+    notebook.cells[2].metadata.tags = ["own-class"]
+    assert gate.problems(stored(tmp_path, notebook)) == []
 
 
 def error(cell: NotebookNode, *traceback: str) -> None:
@@ -116,6 +125,12 @@ FAULTS: dict[str, tuple[Callable[[NotebookNode], Any], str]] = {
     "a number that breaks its claim": (
         lambda n: n.cells[CLAIM].update(outputs=[printed("x ≈ 1.5  (< 1 holds)\n")]),
         "does not keep its claim",
+    ),
+    "a control that keeps the claim": (
+        lambda n: n.cells[CLAIM].update(
+            outputs=[printed("x ≈ 0.5  (< 1 holds; fails for noise ≈ 2, untrained ≈ 0.9)\n")]
+        ),
+        "a control keeps the claim",
     ),
     "a number hidden behind the sign": (
         lambda n: n.cells[3].update(outputs=[printed("four ≈ 5\n")]),
@@ -208,7 +223,7 @@ def test_strict_nbval_catches_what_the_gate_cannot_see(tmp_path: Path) -> None:
     verdict = verify(stored(tmp_path, new_notebook(cells=cells)))
     assert not verdict.passed
     assert verdict.report.split()[0] == "".join(letter for *_, letter in claims), verdict.report
-    assert "AssertionError: x is 4.7, expected < 4.6" in gate.ANSI.sub("", verdict.report)
+    assert "AssertionError: x is 4.7, expected < 4.6" in ANSI.sub("", verdict.report)
     assert verdict.cpu_seconds > 0
 
 

@@ -111,7 +111,7 @@ def test_one_version_everywhere(project: dict[str, Any]) -> None:
     assert newest
     assert citation["version"] == newest[1] == version
     assert str(citation["date-released"]) == newest[2]
-    shown = run(sys.executable, "-m", "companion.cli", "--version")
+    shown = run(sys.executable, "-m", "companion", "--version")
     assert shown.returncode == 0, shown.stderr
     assert version in shown.stdout.split()
 
@@ -134,8 +134,10 @@ def test_a_part_comes_when_it_is_first_asked_for() -> None:
         "companion.zoo; print('torch' in sys.modules)"
     )
     assert python(code) == "True"
-    with pytest.raises(AttributeError, match="module 'companion' has no attribute 'zooo'"):
+    with pytest.raises(AttributeError, match="module 'companion' has no attribute 'zooo'.*zoo"):
         companion.zooo  # noqa: B018
+    with pytest.raises(AttributeError, match=r"did you mean companion\.models\.VAE\?"):
+        companion.VAE  # noqa: B018
 
 
 def test_public_names_exist_and_are_documented() -> None:
@@ -181,6 +183,7 @@ def test_the_wheel_has_all_of_companion_and_nothing_else(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".tmp"
     }
     assert shipped - metadata == wanted
+    assert "companion/py.typed" in shipped
     licenses = {Path(name).name for name in metadata if "/licenses/" in name}
     assert licenses == {"LICENSE", "LICENSE-TEXT"}
     assert [name for name in wanted if re.search(r"fashion_mnist_sample/LICENSE", name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import subprocess
 import sys
 from itertools import combinations
@@ -184,6 +185,21 @@ def test_an_animation_is_a_png_that_plays(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == shown.png
 
 
+@pytest.mark.parametrize("loops", [0, 1, 3])
+def test_an_animation_is_saved_as_its_name_says(tmp_path: Path, loops: int) -> None:
+    shown = plots.animation([noise(6, 3), noise(6, 3) / 2], fps=4, loops=loops)
+    shown.save(tmp_path / "new" / "a.gif")
+    with Image.open(tmp_path / "new" / "a.gif") as gif:
+        assert (gif.format, gif.n_frames) == ("GIF", 2)  # type: ignore[attr-defined]
+        assert gif.info["duration"] == 250
+        # A GIF counts repetitions; without a count it plays once, and 0 is for ever.
+        assert gif.info.get("loop") == {0: 0, 1: None, 3: 2}[loops]
+    for name in ("a.mp4", "a.webp", "a"):
+        with pytest.raises(ValueError, match=r"saved as \.png or \.gif, got .*; use 'a\.gif'"):
+            shown.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
 def test_figures_and_color_can_be_animated() -> None:
     figures = [plots.curves({"a": [1.0, float(k)]}) for k in (2, 3)]
     assert drawn(plots.animation(figures)).size == (1400, 600)
@@ -222,7 +238,8 @@ def test_images_out_of_the_contract_are_refused(
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: plots.sheet(noise(), columns=0), "columns must be an integer of at least 1"),
+        (lambda: plots.sheet(noise(), columns=0), "columns must be at least 1, got 0"),
+        (lambda: plots.sheet(noise(), scale=0), "scale must be at least 1, got 0"),
         (lambda: plots.sheet(noise(), titles=["one"]), "got 1 titles for 6 images"),
         (lambda: plots.compare({}), "rows is empty"),
         (lambda: plots.compare({"a": noise(2), "b": noise(3)}), "as many images"),
@@ -230,7 +247,7 @@ def test_images_out_of_the_contract_are_refused(
         (lambda: plots.curves({}), "series is empty"),
         (lambda: plots.curves({"a": []}), "'a' has 0 numbers"),
         (lambda: plots.curves({"a": [1.0]}, x=[1, 2]), "'a' has 1 numbers and x has 2"),
-        (lambda: plots.curves({"a": [1.0]}, smooth=0), "smooth must be an integer"),
+        (lambda: plots.curves({"a": [1.0]}, smooth=0), "smooth must be at least 1, got 0"),
         (lambda: plots.bars({}, xlabel="bits"), "values is empty"),
         (lambda: plots.bars({"a": float("nan")}, xlabel="bits"), "'a' is nan"),
         (lambda: plots.animation([]), "frames is empty"),
@@ -244,6 +261,29 @@ def test_bad_requests_are_refused_in_one_sentence(draw: Any, message: str) -> No
         draw()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plots.sheet([*noise()]), "got a list; use torch.stack(images)"),  # type: ignore[arg-type]
+        (lambda: plots.sheet(noise(), scale="2"), "scale must be a whole number"),  # type: ignore[arg-type]
+        (lambda: plots.compare([noise()]), "rows must be a mapping"),  # type: ignore[arg-type]
+        (lambda: plots.curves([1.0]), "series must be a mapping"),  # type: ignore[arg-type]
+        (lambda: plots.animation(noise()), "frames must be a list of batches"),  # type: ignore[arg-type]
+    ],
+)
+def test_the_wrong_kind_is_refused_in_one_sentence(draw: Any, message: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        draw()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_figure_can_be_pickled() -> None:
+    figure: Any = plots.curves({"a": [1.0, 2.0]})
+    again = pickle.loads(pickle.dumps(figure))
+    assert again._repr_mimebundle_()[0] == figure._repr_mimebundle_()[0]
 
 
 def test_importing_plots_does_not_import_matplotlib() -> None:

@@ -48,6 +48,19 @@ def test_in_a_kernel_one_display_is_updated_and_left_empty(
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_without_a_standard_error_there_is_no_bar(
+    closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr("sys.stderr", stream if closed else None)
+    bar = progress_bar(range(3), mininterval=0)
+    assert list(bar) == [0, 1, 2]
+    bar.set_postfix_str("loss 1.5")
+    bar.close()
+
+
 def test_a_file_may_be_given() -> None:
     file = io.StringIO()
     list(progress_bar(range(2), file=file, mininterval=0))

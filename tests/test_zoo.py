@@ -3,17 +3,23 @@
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from companion import machine, zoo
+from companion import evaluation, machine, zoo
 from companion.data import fashion_mnist
-from companion.files import CheckpointError
-from companion.metrics import evaluation
+from companion.files import CheckpointError, load_model
+from companion.models import GAN, VAE, BetaVAE
 from companion.models.classifier import Classifier
+from companion.training import train
+from companion.training.run import CHECKPOINT
+from companion.zoo import recipes, store
 
 GENERATIVE = (
     "beta_vae",
@@ -41,11 +47,11 @@ def full_test_set() -> None:
 
 
 def test_every_recipe_has_its_weights() -> None:
-    assert set(zoo.names()) == set(zoo.RECIPES)
-    assert {path.stem for path in zoo.FOLDER.glob("*.safetensors")} == set(zoo.RECIPES)
+    assert set(zoo.names()) == set(zoo.recipe_names())
+    assert {path.stem for path in zoo.FOLDER.glob("*.safetensors")} == set(zoo.recipe_names())
 
 
-@pytest.mark.parametrize("name", zoo.RECIPES)
+@pytest.mark.parametrize("name", zoo.recipe_names())
 def test_weights_are_small_and_load_ready_to_use(name: str) -> None:
     assert (zoo.FOLDER / f"{name}.safetensors").stat().st_size <= 4_000_000
     model = zoo.load(name)
@@ -55,7 +61,7 @@ def test_weights_are_small_and_load_ready_to_use(name: str) -> None:
     assert sum(p.numel() for p in model.parameters()) == zoo.card(name).parameters
 
 
-@pytest.mark.parametrize("name", zoo.RECIPES)
+@pytest.mark.parametrize("name", zoo.recipe_names())
 def test_a_card_agrees_with_the_recipe(name: str) -> None:
     card, recipe = zoo.card(name), zoo.recipe(name)
     assert card.name == name
@@ -74,7 +80,7 @@ def test_a_card_agrees_with_the_recipe(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("full_test_set")
-@pytest.mark.parametrize("name", zoo.RECIPES)
+@pytest.mark.parametrize("name", zoo.recipe_names())
 def test_a_card_tells_the_truth(name: str) -> None:
     card = zoo.card(name)
     fresh = evaluation.evaluate(zoo.load(name), images=card.quick_images)
@@ -112,7 +118,7 @@ def test_a_card_tells_the_truth(name: str) -> None:
 
 
 def test_the_bars_of_quality_hold() -> None:
-    metrics = {name: zoo.card(name).metrics for name in zoo.RECIPES}
+    metrics = {name: zoo.card(name).metrics for name in zoo.recipe_names()}
     assert metrics["vae"]["bits_per_dimension"] <= 3.40
     assert metrics["row_rnn"]["bits_per_dimension"] <= 3.35
     assert metrics["pixel_rnn"]["bits_per_dimension"] <= 3.10
@@ -140,7 +146,7 @@ def test_samples_are_images_and_reproducible(name: str) -> None:
 
 def test_the_list_is_a_table() -> None:
     cards = zoo.list()
-    assert [card.name for card in cards] == sorted(zoo.RECIPES)
+    assert [card.name for card in cards] == sorted(zoo.recipe_names())
     head, *lines = repr(cards).splitlines()
     assert head.split() == ["name", "parameters", "epochs", "minutes", "metrics"]
     assert len(lines) == len(cards)
@@ -189,30 +195,30 @@ def test_large_weights_are_stored_in_float16(
 ) -> None:
     folder, model = run
     whole = (folder / zoo.WEIGHTS).stat().st_size
-    monkeypatch.setattr(zoo, "MAX_BYTES", whole * 2 // 3)
+    monkeypatch.setattr(store, "MAX_BYTES", whole * 2 // 3)
     zoo.save(model, "classifier", folder, 1, data="none", command="none", seed=0, epochs=1)
     assert (folder / zoo.WEIGHTS).stat().st_size < whole * 2 // 3
     loaded, _ = zoo.read_run(folder)
     images = torch.rand(4, 1, 28, 28)
     assert all(p.dtype == torch.float32 for p in loaded.parameters())
     torch.testing.assert_close(loaded(images), model(images), atol=0.02, rtol=0.02)
-    monkeypatch.setattr(zoo, "MAX_BYTES", 1000)
+    monkeypatch.setattr(store, "MAX_BYTES", 1000)
     with pytest.raises(ValueError, match=r"at most 1,000 are allowed; make the model smaller"):
         zoo.save(model, "classifier", folder, 1, data="none", command="none", seed=0, epochs=1)
     zoo.read_run(folder)  # what was there before still loads
 
 
-def test_add_measures_and_takes_in(
+def test_add_takes_in(
     run: tuple[Path, Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
-    monkeypatch.setattr(
-        evaluation, "evaluate", lambda model, images=None, progress=False: {"images": images}
-    )
     assert zoo.names() == ()
-    card = zoo.add(run[0])
-    assert card.metrics == {"images": None}
-    assert card.quick_metrics == {"images": card.quick_images}
+    card = zoo.add(run[0], {"score": 1.0}, 20, {"score": 2.0})
+    assert (card.metrics, card.quick_images, card.quick_metrics) == (
+        {"score": 1.0},
+        20,
+        {"score": 2.0},
+    )
     assert zoo.names() == ("classifier",)
     assert zoo.card("classifier") == card
     assert torch.equal(zoo.load("classifier").head.weight, run[1].head.weight)
@@ -222,17 +228,107 @@ def test_add_on_a_full_disk_keeps_the_zoo(
     run: tuple[Path, Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
-    monkeypatch.setattr(evaluation, "evaluate", lambda model, images=None, progress=False: {})
-    before = zoo.add(run[0])
+    before = zoo.add(run[0], {}, 0, {})
 
     def full(file: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CheckpointError, match=r"No space left on device; .* untouched; free some"):
-        zoo.add(run[0])
+        zoo.add(run[0], {"score": 1.0}, 0, {})
     assert zoo.card("classifier") == before
     zoo.load("classifier")
+
+
+FACTS: dict[str, Any] = {"data": "none", "command": "none", "seed": 0, "epochs": 1}
+
+
+def test_a_card_holds_the_models_own_arguments(tmp_path: Path) -> None:
+    recipe = zoo.recipe("vae").arguments
+    model = VAE(**recipe | {"image_shape": (3, 32, 32)})
+    card = zoo.save(model, "vae", tmp_path / "color", 1, **FACTS)
+    assert card.arguments == recipe | {"image_shape": [3, 32, 32]}
+    assert zoo.read_run(tmp_path / "color")[0].sample(2).shape == (2, 3, 32, 32)
+    # A number that changes no layer, by an attribute of the same name.
+    zoo.save(
+        BetaVAE(**zoo.recipe("beta_vae").arguments | {"beta": 50.0}),
+        "beta_vae",
+        tmp_path / "b",
+        1,
+        **FACTS,
+    )
+    assert zoo.read_run(tmp_path / "b")[0].beta == 50
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "sentence"),
+    [
+        (VAE(width=2), "mine", "unknown model 'mine', expected one of"),
+        (VAE(width=2), "gan", "makes a GAN, got a VAE; use companion.files.save_model"),
+        (VAE(width=2), "vae", "other layers than VAE.*would have; use companion.files.save_model"),
+    ],
+)
+def test_what_cannot_be_read_back_is_not_written(
+    model: nn.Module, name: str, sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        zoo.save(model, name, tmp_path / "run", 1, **FACTS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_a_run_of_the_api_can_be_read(tmp_path: Path, ema_decay: float | None) -> None:
+    model = GAN(latent_dim=3, hidden_size=zoo.recipe("gan").arguments["hidden_size"])
+    images = torch.rand(8, 1, 28, 28)
+    train(
+        model, images, epochs=2, batch_size=4, ema_decay=ema_decay, run_dir=tmp_path, progress=False
+    )
+    read = zoo.read_checkpoint(tmp_path / CHECKPOINT)
+    assert read.latent_dim == 3
+    assert not read.training
+    for key, value in model.state_dict().items():
+        assert torch.equal(read.state_dict()[key], value), key
+
+
+def test_the_advice_for_a_run_of_another_class_works(tmp_path: Path) -> None:
+    class Mine(GAN):
+        pass
+
+    images = torch.rand(8, 1, 28, 28)
+    model = Mine(hidden_size=4)
+    train(model, images, epochs=1, batch_size=4, run_dir=tmp_path / "mine", progress=False)
+    with pytest.raises(CheckpointError, match="of a class 'Mine' that no recipe makes; build the"):
+        zoo.read_checkpoint(tmp_path / "mine" / CHECKPOINT)
+    read = load_model(tmp_path / "mine" / CHECKPOINT, Mine(hidden_size=4))
+    assert torch.equal(read.sample(2, rng=rng()), model.sample(2, rng=rng()))
+    small = GAN(hidden_size=4)
+    train(small, images, epochs=1, batch_size=4, run_dir=tmp_path / "small", progress=False)
+    with pytest.raises(CheckpointError, match="does not fit this GAN: .*; build the model in"):
+        zoo.read_checkpoint(tmp_path / "small" / CHECKPOINT)
+    load_model(tmp_path / "small" / CHECKPOINT, GAN(hidden_size=4))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda: zoo.load("DCGAN"), ValueError, "unknown model 'DCGAN'.*did you mean 'dcgan'"),
+        (lambda: zoo.load("wgan-gp"), ValueError, "did you mean 'wgan_gp'"),
+        (lambda: zoo.load(None), ValueError, "unknown model None, expected one of beta_vae"),  # type: ignore[arg-type]
+        (lambda: zoo.load("vae", device="gpu"), ValueError, "device must be .*got 'gpu'; use"),
+        (lambda: zoo.load("vae", devise="cpu"), TypeError, "did you mean 'device'"),  # type: ignore[call-arg]
+        (lambda: zoo.list("gan"), TypeError, "list takes no arguments"),  # type: ignore[call-arg]
+    ],
+)
+def test_mistakes_get_one_sentence(
+    call: Callable[[], object], error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
 def test_the_machine_is_named_without_its_address() -> None:
@@ -241,4 +337,4 @@ def test_the_machine_is_named_without_its_address() -> None:
 
 def test_a_card_runs_no_code_but_companions_models() -> None:
     with pytest.raises(ValueError, match=r"must lie in companion\.models"):
-        zoo.build("os:getcwd", {})
+        recipes.build("os:getcwd", {})

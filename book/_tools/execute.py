@@ -28,6 +28,7 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from book._tools import ROOT, gate, name_of, notebooks
+from book._tools.cells import ANSI
 from companion.files import write_file
 from companion.machine import processor
 
@@ -112,7 +113,7 @@ def tidy(notebook: NotebookNode) -> None:
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = output.data["image/png"].replace("\n", "")
             if output.output_type == "error":  # one that the cell is tagged to raise
-                output.traceback = [gate.ANSI.sub("", line) for line in output.traceback]
+                output.traceback = [ANSI.sub("", line) for line in output.traceback]
 
 
 def machine() -> str:
@@ -160,7 +161,7 @@ def _failure(path: Path, notebook: NotebookNode, error: Exception) -> str:
     at = done[-1] if done else 0
     if isinstance(error, CellExecutionError):
         why = f"{error.ename}: {error.evalue}"
-        trace = gate.ANSI.sub("", error.traceback)
+        trace = ANSI.sub("", error.traceback)
     else:
         why, trace = f"{type(error).__name__}: {error}", ""
         waiting = [i for i, c in enumerate(notebook.cells) if i > at and c.cell_type == "code"]

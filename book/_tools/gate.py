@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -17,14 +17,17 @@ import nbformat
 from nbformat import NotebookNode
 
 from book._tools import INSTALL_CELL, ROOT, name_of, notebooks
+from book._tools.cells import codes, images, line_at, parse, tags, text_of
+from book._tools.claims import claim_fault
 
 MAX_BYTES = 1_500_000
 MAX_IMPORTS = 12
 MIN_ALT = 20
 EXPECT_WITHIN = 2  # code cells after a figure in which its number is checked
 
-# `picture` marks a cell whose image is there to be looked at and claims nothing.
-TAGS = {"picture", "hide-cell", "hide-input", "hide-output", "raises-exception"}
+# `picture` marks a cell whose image is there to be looked at and claims nothing; `own-class` one
+# that writes a class of the package out on the page, for the reader to read.
+TAGS = {"picture", "own-class", "hide-cell", "hide-input", "hide-output", "raises-exception"}
 MIME_TYPES = {"text/plain", "text/latex", "text/markdown", "image/png"}
 CELL_METADATA = {"tags", "mystnb"}
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -35,18 +38,6 @@ LOCAL_PATH = re.compile(
     r"(?<![\w./])/(?:home|root|tmp|work|usr|var|opt|mnt|media|srv|Users|private|content)/"
     r"|\b[A-Z]:\\|site-packages|(?<!\w)~/"
 )
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
-NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
-EXPECTED = re.compile(rf"[^≈]+ ≈ (?P<value>{NUMBER})(?: [^()≈]+)?  \((?P<claim>[^≈]+) holds\)")
-CLAIMS: list[tuple[re.Pattern[str], Callable[..., bool]]] = [
-    (re.compile(rf"< ({NUMBER})"), lambda x, high: x < high),
-    (re.compile(rf"> ({NUMBER})"), lambda x, low: x > low),
-    (re.compile(rf"({NUMBER}) < · < ({NUMBER})"), lambda x, low, high: low < x < high),
-    (
-        re.compile(rf"({NUMBER}) ± ({NUMBER})"),
-        lambda x, near, within: near - within <= x <= near + within,
-    ),
-]
 
 
 def problems(path: Path) -> list[str]:
@@ -65,17 +56,17 @@ def opening(notebook: NotebookNode) -> Iterator[str]:
     cells = notebook.cells
     if not cells or cells[0].cell_type != "markdown" or not re.match(r"# \S", cells[0].source):
         yield "the first cell must be Markdown that starts with the title, '# ...'"
-    codes = _codes(notebook)
-    if not codes or codes[0][1].source.strip() != INSTALL_CELL:
+    coded = codes(notebook)
+    if not coded or coded[0][1].source.strip() != INSTALL_CELL:
         yield "the first code cell must be book._tools.INSTALL_CELL, word for word"
-    elif "hide-cell" not in _tags(codes[0][1]):
-        yield f"cell {codes[0][0]} installs the package on Colab; tag it hide-cell"
-    start = codes[0][0] if codes else len(cells)
+    elif "hide-cell" not in tags(coded[0][1]):
+        yield f"cell {coded[0][0]} installs the package on Colab; tag it hide-cell"
+    start = coded[0][0] if coded else len(cells)
     pictured = any(
         re.search(r"!\[[^\]]{20,}\]\(|```\{(?:figure|image)\}|:::\{(?:figure|image)\}", cell.source)
         for cell in cells[:start]
     )
-    if not pictured and not any(_images(cell) for _, cell in codes[1:3]):
+    if not pictured and not any(images(cell) for _, cell in coded[1:3]):
         yield (
             "the chapter must open with a picture: in the Markdown before the first code cell, "
             "or drawn by the second or third code cell"
@@ -89,7 +80,7 @@ def metadata(notebook: NotebookNode) -> Iterator[str]:
     for i, cell in enumerate(notebook.cells):
         if extra := set(cell.metadata) - CELL_METADATA:
             yield f"cell {i} has the metadata {sorted(extra)}; run book._tools.execute"
-        if unknown := set(_tags(cell)) - TAGS:
+        if unknown := set(tags(cell)) - TAGS:
             yield f"cell {i} has the tags {sorted(unknown)}; allowed are {sorted(TAGS)}"
         if re.search(r"#\s*(NBVAL|PYTEST_VALIDATE)_", cell.source):
             yield f"cell {i} has a comment that switches the verification of outputs off"
@@ -98,8 +89,8 @@ def metadata(notebook: NotebookNode) -> Iterator[str]:
 def code(notebook: NotebookNode) -> Iterator[str]:
     """Few imports, no second copy of a class of the package, no figures behind one's back."""
     count = 0
-    for i, cell in _codes(notebook):
-        for node in ast.walk(_parse(cell.source)):
+    for i, cell in codes(notebook):
+        for node in ast.walk(parse(cell.source)):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 count += 1
                 names = [alias.name for alias in node.names]
@@ -108,23 +99,27 @@ def code(notebook: NotebookNode) -> Iterator[str]:
                 if any("pyplot" in name or name.endswith("pylab") for name in names):
                     yield f"cell {i} imports pyplot; use companion.plots.subplots"
             elif isinstance(node, ast.ClassDef) and node.name in _companion_classes():
-                yield f"cell {i} defines {node.name}, which companion defines, too; import that"
+                if "own-class" not in tags(cell):
+                    yield (
+                        f"cell {i} defines {node.name}, which companion defines, too; import "
+                        "that, or tag the cell own-class if it is to be read here"
+                    )
     if count > MAX_IMPORTS:
         yield f"{count} import lines, at most {MAX_IMPORTS} are allowed"
 
 
 def execution(notebook: NotebookNode) -> Iterator[str]:
     """Every code cell was run, once, from top to bottom."""
-    counts = [cell.execution_count for _, cell in _codes(notebook)]
+    counts = [cell.execution_count for _, cell in codes(notebook)]
     if counts != list(range(1, len(counts) + 1)):
         yield f"the code cells were not run once, from top to bottom: {counts}"
 
 
 def outputs(notebook: NotebookNode) -> Iterator[str]:
     """No error, warning, address or local path; every number after ≈ keeps its claim."""
-    for i, cell in _codes(notebook):
+    for i, cell in codes(notebook):
         for output in cell.outputs:
-            if output.output_type == "error" and "raises-exception" not in _tags(cell):
+            if output.output_type == "error" and "raises-exception" not in tags(cell):
                 yield f"cell {i} ends in an error: {output.ename}: {output.evalue}"
             if output.output_type == "stream" and output.name == "stderr":
                 said = output.text[:200]
@@ -133,79 +128,37 @@ def outputs(notebook: NotebookNode) -> Iterator[str]:
                 yield f"cell {i} shows {sorted(other)}; only {sorted(MIME_TYPES)} are verified"
             if extra := set(output.get("metadata", ())) - {"image/png"}:
                 yield f"cell {i} has output metadata {sorted(extra)}; run book._tools.execute"
-            text = _text(output)
+            text = text_of(output)
             if match := ADDRESS.search(text):
                 yield f"cell {i} shows an address, {match[0]}, that changes with every run"
             if match := LOCAL_PATH.search(text):
-                yield f"cell {i} shows a path of one machine: {_line(text, match.start())!r}"
+                yield f"cell {i} shows a path of one machine: {line_at(text, match.start())!r}"
             for line in text.splitlines():
-                if "≈" in line and (fault := _claim_fault(line)):
+                if "≈" in line and (fault := claim_fault(line)):
                     yield f"cell {i}: {fault}"
 
 
 def figures(notebook: NotebookNode) -> Iterator[str]:
     """Alternative text and a caption for each figure, and an `expect` on what it shows."""
-    codes = _codes(notebook)
-    for position, (i, cell) in enumerate(codes):
-        images = _images(cell)
-        if images == 0:
+    coded = codes(notebook)
+    for position, (i, cell) in enumerate(coded):
+        shown = images(cell)
+        if shown == 0:
             continue
-        if images > 1:
-            yield f"cell {i} shows {images} figures; show one a cell, each has its own caption"
+        if shown > 1:
+            yield f"cell {i} shows {shown} figures; show one a cell, each has its own caption"
         mystnb = cell.metadata.get("mystnb", {})
         alt = mystnb.get("image", {}).get("alt", "")
         if len(alt.strip()) < MIN_ALT:
             yield f"cell {i}: the figure needs alternative text of {MIN_ALT} letters, has {alt!r}"
         if not mystnb.get("figure", {}).get("caption", "").strip():
             yield f"cell {i}: the figure needs a caption (metadata mystnb.figure.caption)"
-        near = codes[position : position + 1 + EXPECT_WITHIN]
-        if "picture" not in _tags(cell) and not any("expect(" in c.source for _, c in near):
+        near = coded[position : position + 1 + EXPECT_WITHIN]
+        if "picture" not in tags(cell) and not any("expect(" in c.source for _, c in near):
             yield (
                 f"cell {i}: no expect() on the figure's number in it or the next "
                 f"{EXPECT_WITHIN} code cells; tag it 'picture' if it claims nothing"
             )
-
-
-def _codes(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
-    return [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-
-
-def _tags(cell: NotebookNode) -> list[str]:
-    return list(cell.metadata.get("tags", ()))
-
-
-def _images(cell: NotebookNode) -> int:
-    if cell.cell_type != "code":
-        return 0
-    return sum(any(m.startswith("image/") for m in out.get("data", ())) for out in cell.outputs)
-
-
-def _text(output: NotebookNode) -> str:
-    """All that a reader reads of an output."""
-    parts = [output.get("text", ""), *output.get("traceback", ())]
-    data = output.get("data", {})
-    parts += [data[mime] for mime in data if mime.startswith("text/")]
-    return ANSI.sub("", "\n".join(parts))
-
-
-def _line(text: str, position: int) -> str:
-    return text[text.rfind("\n", 0, position) + 1 :].split("\n", 1)[0]
-
-
-def _claim_fault(line: str) -> str:
-    match = EXPECTED.fullmatch(line)
-    if not match:
-        return f"only expect() may print '≈', got {line!r}"
-    for pattern, holds in CLAIMS:
-        if claim := pattern.fullmatch(match["claim"]):
-            kept = holds(float(match["value"]), *map(float, claim.groups()))
-            return "" if kept else f"the number does not keep its claim: {line!r}"
-    return f"only expect() may print '≈', got {line!r}"
-
-
-def _parse(source: str) -> ast.Module:
-    """Python without the lines that only IPython understands, each of which becomes `pass`."""
-    return ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE))
 
 
 @cache

@@ -10,7 +10,6 @@ from companion.data.images import (
     as_model_input,
     check_images,
     check_labels,
-    check_values,
     to_float,
     to_uint8,
 )
@@ -31,7 +30,6 @@ __all__ = [
     "check_images",
     "check_labels",
     "check_sequences",
-    "check_values",
     "copy_chance",
     "copy_task",
     "fashion_mnist",

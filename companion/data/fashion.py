@@ -139,4 +139,7 @@ def _own_folder() -> Path:
     """Where the user keeps the data: ``COMPANION_DATA``, else the user's cache."""
     if named := os.environ.get("COMPANION_DATA"):
         return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "companion"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "companion"
+    except RuntimeError:  # a container without a home
+        return Path(tempfile.gettempdir()) / "companion"

@@ -10,9 +10,6 @@ from torch import Tensor
 
 from companion import checks
 
-# Interpolation and float16 leave values a hair outside [0, 1]; that much is no mistake.
-TOLERANCE = 1e-3
-
 
 def to_float(images: Tensor) -> Tensor:
     """``images / 255``: ``uint8`` levels 0 ... 255 to ``float32`` in [0, 1], any shape.
@@ -24,7 +21,7 @@ def to_float(images: Tensor) -> Tensor:
         remedy = (
             "leave images that are floats in [0, 1] as they are"
             if isinstance(images, Tensor) and images.is_floating_point()
-            else "use torch.as_tensor(images, dtype=torch.uint8) on whole numbers from 0 to 255"
+            else "use torch.as_tensor(levels, dtype=torch.uint8) on whole numbers from 0 to 255"
         )
         raise TypeError(
             f"to_float takes a uint8 tensor with levels 0 to 255, got {checks.kind(images)}; "
@@ -44,7 +41,7 @@ def to_uint8(images: Tensor) -> Tensor:
         raise TypeError(
             "to_uint8 takes floats in [0, 1], got uint8; leave images that are uint8 as they are"
         )
-    check_range(images)
+    checks.pixels("images", images)
     return images.detach().float().mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
@@ -76,13 +73,13 @@ def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
 
     The values are looked at on the CPU only: on an accelerator that would make every training
     step wait for the device, and under ``torch.compile`` it would break the graph. Type and
-    shape are checked everywhere; :func:`check_values` looks on any device, once.
+    shape are checked everywhere.
 
     Raises:
         TypeError: not a tensor of floats.
         ValueError: wrong dimensions, channels or size; NaN; values outside [0, 1].
     """
-    _check_float(images)
+    checks.pixel_type("images", images)
     given = tuple(images.shape)
     wanted = "(N, C, H, W)" if shape is None else f"(N, {shape[0]}, {shape[1]}, {shape[2]})"
     if images.ndim != 4 or (shape is not None and given[1:] != tuple(shape)):
@@ -91,7 +88,7 @@ def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
     if images.numel() == 0:
         raise ValueError(f"images must hold at least one pixel, got shape {given}; check the slice")
     if checks.values_are_readable(images):
-        check_values(images)
+        checks.pixel_range("images", images)
 
 
 def check_labels(labels: Tensor, n_classes: int) -> None:
@@ -122,72 +119,13 @@ def check_labels(labels: Tensor, n_classes: int) -> None:
             )
 
 
-def check_range(images: Tensor) -> None:
-    """Refuse anything but floats in [0, 1], of any shape; values are looked at on the CPU only.
-
-    Raises:
-        TypeError: not a tensor of floats.
-        ValueError: NaN, or values outside [0, 1].
-    """
-    _check_float(images)
-    if checks.values_are_readable(images):
-        check_values(images)
-
-
-def check_values(images: Tensor) -> None:
-    """Refuse floats that are NaN or outside [0, 1], on any device: an accelerator is waited for.
-
-    Raises:
-        ValueError: a value is NaN or outside [0, 1], but for a tolerance of a thousandth.
-    """
-    if images.numel() == 0:
-        return
-    # One pass; a NaN anywhere makes both NaN.
-    low, high = (float(bound) for bound in images.detach().aminmax())
-    if low >= -TOLERANCE and high <= 1 + TOLERANCE:
-        return
-    if low != low:
-        got, remedy = "NaN", "find the step that divides by zero or takes the log of zero"
-    else:
-        got = f"values from {low:.4g} to {high:.4g}"
-        if -1 - TOLERANCE <= low < -0.5 and high <= 1 + TOLERANCE:
-            remedy = "use (images + 1) / 2 on images in [-1, 1]"
-        elif low >= 0 and 2 < high <= 255:
-            remedy = "use images / 255 on images with levels 0 to 255"
-        else:
-            remedy = "use images.clamp(0, 1), or undo the normalization of the data"
-    raise ValueError(f"images must be floats in [0, 1], got {got}; {remedy}")
-
-
-def _check_float(images: Tensor) -> None:
-    if not isinstance(images, Tensor):
-        tensors = isinstance(images, list | tuple) and any(isinstance(x, Tensor) for x in images)
-        remedy = "torch.stack(images)" if tensors else "torch.as_tensor(images)"
-        raise TypeError(
-            f"images must be a torch.Tensor of floats in [0, 1], got {checks.kind(images)}; "
-            f"use {remedy}"
-        )
-    if not images.is_floating_point():
-        largest = ""
-        if images.dtype in (torch.uint8, torch.int32, torch.int64) and images.numel():
-            largest = f" up to {int(images.max())}" if checks.values_are_readable(images) else ""
-        remedy = (
-            "use companion.data.to_float(images)"
-            if images.dtype == torch.uint8
-            else "use images.float(), divided by the largest level the data can have"
-        )
-        raise TypeError(
-            f"images must be floats in [0, 1], got {checks.kind(images)}{largest}; {remedy}"
-        )
-
-
 def _shape_remedy(given: tuple[int, ...], shape: tuple[int, ...] | None) -> str:
     if len(given) == 2:
         c, h, w = shape or (1, 28, 28)  # rows of a table are most often of 784 pixels
         if given == (h, w):
             return "add batch and channel dimensions with images[None, None]"
         if given[1] == math.prod((c, h, w)):
-            return f"unflatten them with images.reshape(-1, {c}, {h}, {w})"
+            return f"unflatten them with images.view(-1, {c}, {h}, {w})"
         if given[1] == math.prod((c, h, w)) + 1:
             return (
                 "the first column may hold labels: use "

@@ -44,7 +44,7 @@ def adding_problem(
     """
     checks.integer("n", n)
     checks.integer("length", length, least=2)
-    like = _like(rng)
+    like = torch.empty((), device=noise.home(rng))
     values = noise.uniform(n, length, like=like, rng=rng)
     half = length // 2
     first = noise.integers(half, n, 1, like=like, rng=rng)
@@ -87,7 +87,7 @@ def copy_task(
     """
     checks.integer("n", n)
     _check_copy(delay, count, symbols)
-    like = _like(rng)
+    like = torch.empty((), device=noise.home(rng))
     blank, mark = symbols, symbols + 1
     words = noise.integers(symbols, n, count, like=like, rng=rng)
     shown = torch.full((n, delay + 2 * count), blank, device=like.device)
@@ -118,11 +118,6 @@ def copy_chance(delay: int, *, count: int = 10, symbols: int = 8) -> float:
     """
     _check_copy(delay, count, symbols)
     return count * math.log(symbols) / (delay + 2 * count)
-
-
-def _like(rng: torch.Generator | None) -> Tensor:
-    """A number on the device of the generator, where the sequences are made and stay."""
-    return torch.empty((), device="cpu" if checks.generator(rng) is None else rng.device)  # type: ignore[union-attr]
 
 
 def _check_copy(delay: int, count: int, symbols: int) -> None:

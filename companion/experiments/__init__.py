@@ -11,9 +11,7 @@ JSON, with command, machine and time.
     >>> experiments.measure("rate_distortion", beta=1.0) # one setting anew, some minutes
 """
 
-import base64
 import importlib
-import io
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -22,26 +20,25 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from companion import machine, training
-from companion.data import check_images, to_float, to_uint8
+from companion import checks, machine
+from companion.experiments._sheets import decode_sheet, encode_sheet
 from companion.files import write_file
 from companion.progress import progress_bar
 
-FOLDER = Path(__file__).parent
-NAMES = (
-    "codebook_use",
-    "dcgan_ingredients",
-    "draw_bound",
-    "gan_losses",
-    "importance_samples",
-    "infogan_codes",
-    "memory_tasks",
-    "rate_distortion",
-    "ring_modes",
-    "row_cells",
-)
+__all__ = [
+    "Result",
+    "decode_sheet",
+    "encode_sheet",
+    "load",
+    "measure",
+    "missing",
+    "names",
+    "result_file",
+    "run",
+]
+
+MODULES = FOLDER = Path(__file__).parent  # of the experiments, and of their results
 DATA = "Fashion-MNIST, all 60,000 training images, measured on the 10,000 test images"
 
 
@@ -70,6 +67,11 @@ class Result:
             for point in self.points
             if setting.items() <= point["setting"].items()
         ]
+
+
+def names() -> tuple[str, ...]:
+    """The names of all experiments."""
+    return tuple(sorted(path.stem for path in MODULES.glob("[a-z]*.py")))
 
 
 def load(name: str) -> Result:
@@ -102,14 +104,15 @@ def measure(name: str, **setting: Any) -> dict[str, Any]:
     return _module(name).measure(**setting)
 
 
-def train(model: nn.Module, *data: Tensor, **options: Any) -> None:
-    """:func:`companion.training.train` without a bar; a run that was stopped is no result.
+def missing(name: str, path: str | Path | None = None) -> list[dict[str, Any]]:
+    """The settings that `run` would measure: those that the file does not have yet.
 
     Raises:
-        KeyboardInterrupt: if Ctrl-C stopped the training.
+        ValueError: if there is no such experiment, or its file is damaged.
     """
-    if training.train(model, *data, progress=False, **options).interrupted:
-        raise KeyboardInterrupt
+    module, path = _module(name), result_file(name, path)
+    known = [point["setting"] for point in _read(path).points] if path.exists() else []
+    return [setting for setting in module.SETTINGS if setting not in known]
 
 
 def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> Result:
@@ -129,6 +132,7 @@ def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> 
         KeyboardInterrupt: if Ctrl-C stopped it; the setting under way is measured anew next time.
     """
     module, path = _module(name), result_file(name, path)
+    todo = missing(name, path)
     result = Result(
         name=name,
         command=f"companion experiment {name}",
@@ -136,9 +140,7 @@ def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> 
         machine=machine.describe("cuda" if torch.cuda.is_available() else "cpu"),
         points=_read(path).points if path.exists() else [],
     )
-    known = [point["setting"] for point in result.points]
-    missing = [setting for setting in module.SETTINGS if setting not in known]
-    for setting in progress_bar(missing, desc=name, unit="setting", disable=not progress):
+    for setting in progress_bar(todo, desc=name, unit="setting", disable=not progress):
         start = time.perf_counter()
         figures = module.measure(**setting)
         minutes = round((time.perf_counter() - start) / 60, 1)
@@ -148,57 +150,12 @@ def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> 
     return result
 
 
-def encode_sheet(images: Tensor) -> str:
-    """Some gray images as one text, to be stored among the figures of an experiment.
-
-    Args:
-        images: floats in [0, 1] of shape ``(N, 1, H, H)``; 20 or so, not thousands.
-
-    Returns:
-        A PNG of the images one below the other, in base64; :func:`decode_sheet` gives them back.
-
-    Raises:
-        TypeError, ValueError: if the images are not floats in [0, 1], not gray, or not square.
-    """
-    from PIL import Image
-
-    check_images(images)
-    _, channels, height, width = images.shape
-    if channels != 1 or height != width:
-        raise ValueError(
-            f"a sheet holds square gray images (N, 1, H, H), got {tuple(images.shape)}; "
-            "use images.mean(1, keepdim=True) on color ones, or crop them"
-        )
-    file = io.BytesIO()
-    Image.fromarray(to_uint8(images).cpu().view(-1, width).numpy()).save(
-        file, format="PNG", optimize=True
-    )
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def decode_sheet(text: str) -> Tensor:
-    """The images ``(N, 1, H, H)`` of :func:`encode_sheet`, rounded to the 256 gray levels.
-
-    Raises:
-        ValueError: if the text is no such sheet.
-    """
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as image:
-            pixels = torch.from_numpy(np.array(image))
-        return to_float(pixels).view(-1, 1, pixels.shape[1], pixels.shape[1])
-    except (ValueError, TypeError, IndexError, RuntimeError, UnidentifiedImageError) as error:
-        raise ValueError(
-            f"this is no stored sheet ({error}); take it from the figures of an experiment, as in "
-            'experiments.load("gan_losses").figures("sheet")[0]'
-        ) from None
-
-
 def _module(name: str) -> ModuleType:
-    if name not in NAMES:
-        raise ValueError(f"unknown experiment {name!r}, expected one of {', '.join(NAMES)}")
+    if name not in names():
+        raise ValueError(
+            f"unknown experiment {name!r}, expected one of {', '.join(names())}; "
+            f"{checks.suggestion(name, names())}"
+        )
     return importlib.import_module(f"companion.experiments.{name}")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from companion.data import fashion_mnist, to_float
-from companion.experiments import train
+from companion.data import fashion_mnist
+from companion.experiments._common import real_images, train
 from companion.game import Player
 from companion.layers import evaluating
 from companion.models.quantizer import perplexity
@@ -55,7 +55,7 @@ def measure(learning: str, codebook_size: int, seed: int, epochs: int = EPOCHS) 
         schedule="cosine",
         clip_norm=200.0,
     )
-    batches = to_float(fashion_mnist("test", full=True).images).split(500)
+    batches = real_images().split(500)
     with evaluating(model):
         quantized = [model.quantize(batch) for batch in batches]
         distortions = [

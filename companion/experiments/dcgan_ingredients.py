@@ -14,17 +14,17 @@ Nothing else is changed or tuned anew. The ingredients are those of Radford, Met
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from companion.data import fashion_mnist, to_float
-from companion.experiments import encode_sheet, train
+from companion.data import fashion_mnist
+from companion.evaluation import image_features, shares_of_features
+from companion.experiments._common import real_features, train
+from companion.experiments._sheets import encode_sheet
 from companion.game import Player
-from companion.metrics import frechet_distance, image_features
-from companion.metrics.features import shares_of_features
+from companion.metrics import frechet_distance
 from companion.models.dcgan import DCGAN
 
 EPOCHS = 3
@@ -79,7 +79,7 @@ def measure(left_out: str, seed: int, epochs: int = EPOCHS) -> dict[str, Any]:
     def note(epoch: int, model: Any) -> None:
         nonlocal features
         features = image_features(_samples(model, 10_000))
-        distances.append(frechet_distance(features, _test_features()))
+        distances.append(frechet_distance(features, real_features()))
 
     train(model, images, epochs=epochs, batch_size=64, seed=seed, on_epoch=note)
     return {
@@ -94,11 +94,6 @@ def _samples(model: Any, n: int) -> Tensor:
     """The same noise every time, so that epochs and settings differ by their weights alone."""
     rng = torch.Generator().manual_seed(0)
     return torch.cat([model.sample(min(500, n), rng=rng).cpu() for _ in range(0, n, 500)])
-
-
-@cache
-def _test_features() -> Tensor:
-    return image_features(to_float(fashion_mnist("test", full=True).images))
 
 
 def _exchange(module: nn.Module, kind: type[nn.Module], make: Callable[[Any], nn.Module]) -> None:

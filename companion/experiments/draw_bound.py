@@ -9,10 +9,9 @@ numbers of steps apart; the zoo's DRAW is trained for 18, as the VAEs beside it 
 import torch
 from torch import nn
 
-from companion.data import fashion_mnist, to_float
-from companion.experiments import train
+from companion.data import fashion_mnist
+from companion.experiments._common import binary_images, train
 from companion.layers import evaluating
-from companion.likelihoods import binarize
 from companion.models.draw import DRAW
 from companion.models.iwae import IWAE
 
@@ -50,8 +49,7 @@ def measure(model: str, steps: int, epochs: int, seed: int) -> dict[str, float]:
 
 def negative_bound(model: nn.Module, seed: int = 0) -> float:
     """Of all test images, binarized as :func:`companion.metrics.evaluation.evaluate` does."""
-    test = to_float(fashion_mnist("test", full=True).images)
-    test = binarize(test, rng=torch.Generator().manual_seed(0))
+    test = binary_images()
     torch.manual_seed(seed)
     with evaluating(model):
         bounds = [model.log_prob_bound(batch) for batch in test.split(500)]  # type: ignore[operator]

@@ -6,31 +6,19 @@ the step sizes that its authors give; those whose discriminator takes five steps
 generator move the generator on every fifth batch.
 """
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from companion.data import fashion_mnist, to_float
-from companion.experiments import encode_sheet, train
-from companion.metrics import frechet_distance, image_features, prdc
-from companion.metrics.features import shares_of_features
-from companion.models import GAN, LSGAN, R1GAN, WGAN, WGANGP, HingeGAN
+from companion.data import fashion_mnist
+from companion.evaluation import image_features, shares_of_features
+from companion.experiments._common import GAN_METHODS, real_features, train
+from companion.experiments._sheets import encode_sheet
+from companion.metrics import frechet_distance, prdc
 
 EPOCHS = 20
 HIDDEN_SIZE = 128
-METHODS: dict[str, Callable[..., GAN]] = {
-    "minimax": lambda **network: GAN(saturating=True, **network),
-    "non-saturating": GAN,
-    "least squares": LSGAN,
-    "WGAN, clipping": WGAN,
-    "WGAN-GP": WGANGP,
-    "hinge, spectral norm": HingeGAN,
-    "R1": R1GAN,
-}
-SETTINGS = [{"method": method, "seed": seed} for seed in range(3) for method in METHODS]
+SETTINGS = [{"method": method, "seed": seed} for seed in range(3) for method in GAN_METHODS]
 
 
 def measure(method: str, seed: int, epochs: int = EPOCHS) -> dict[str, Any]:
@@ -42,21 +30,16 @@ def measure(method: str, seed: int, epochs: int = EPOCHS) -> dict[str, Any]:
     - **sheet**: twenty samples, as a picture for `decode_sheet`.
     """
     torch.manual_seed(seed)
-    model = METHODS[method](hidden_size=HIDDEN_SIZE)
+    model = GAN_METHODS[method](hidden_size=HIDDEN_SIZE)
     images, _ = fashion_mnist("train", full=True)
     train(model, images, epochs=epochs, batch_size=64, seed=seed)
     samples = model.sample(10_000, rng=torch.Generator().manual_seed(0)).cpu()
     features = image_features(samples)
-    quality = prdc(_test_features(), features)
+    quality = prdc(real_features(), features)
     return {
-        "frechet_distance": frechet_distance(features, _test_features()),
+        "frechet_distance": frechet_distance(features, real_features()),
         "precision": quality.precision,
         "recall": quality.recall,
         "class_shares": shares_of_features(features).tolist(),
         "sheet": encode_sheet(samples[:20]),
     }
-
-
-@cache
-def _test_features() -> Tensor:
-    return image_features(to_float(fashion_mnist("test", full=True).images))

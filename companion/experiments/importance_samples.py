@@ -8,9 +8,8 @@ log p(x) with 100 and with 1,000.
 
 import torch
 
-from companion.data import fashion_mnist, to_float
-from companion.experiments import train
-from companion.likelihoods import binarize
+from companion.data import fashion_mnist
+from companion.experiments._common import binary_images, train
 from companion.models.iwae import IWAE, effective_sample_size
 from companion.models.vae import active_units
 
@@ -37,8 +36,7 @@ def figures(model: IWAE, seed: int) -> dict[str, float]:
     - **active_units**: latent dimensions whose mean varies by more than 0.01 over the test images
       (Burda et al. 2016, section 5.2).
     """
-    test = to_float(fashion_mnist("test", full=True).images)
-    test = binarize(test, rng=torch.Generator().manual_seed(0))
+    test = binary_images()
     torch.manual_seed(seed)
     result = {}
     for name, samples, count in (

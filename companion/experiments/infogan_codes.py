@@ -13,10 +13,16 @@ import torch
 from torch import Tensor
 
 from companion.data import LabeledImages, fashion_mnist, to_float
-from companion.experiments import encode_sheet, train
+from companion.evaluation import image_features
+from companion.experiments._common import real_features, train
+from companion.experiments._sheets import encode_sheet
 from companion.layers import evaluating
-from companion.metrics import frechet_distance, image_features
-from companion.metrics.matching import best_matching, contingency, mutual_information
+from companion.metrics import (
+    best_matching,
+    contingency,
+    frechet_distance,
+    mutual_information,
+)
 from companion.models.infogan import InfoGAN, information
 
 EPOCHS = 8
@@ -103,7 +109,7 @@ def _figures(model: InfoGAN) -> dict[str, float]:
     return {
         "category_information": category,
         "continuous_information": continuous,
-        "frechet_distance": frechet_distance(torch.cat(features), _test_features()),
+        "frechet_distance": frechet_distance(torch.cat(features), real_features()),
     }
 
 
@@ -112,8 +118,3 @@ def _first(split: str) -> LabeledImages:
     """The first 10,000 images as floats, and their labels."""
     data = fashion_mnist(split, full=True)
     return LabeledImages(to_float(data.images[:10_000]), data.labels[:10_000])
-
-
-@cache
-def _test_features() -> Tensor:
-    return image_features(_first("test").images)

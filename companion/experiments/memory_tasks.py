@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from companion.data import adding_problem, copy_task
-from companion.experiments import train
+from companion.experiments._common import train
 from companion.layers import evaluating
 from companion.models.gated_rnn import set_forget_bias
 from companion.models.sequence_model import SequenceModel

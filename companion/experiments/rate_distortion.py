@@ -6,8 +6,8 @@
 
 import torch
 
-from companion.data import fashion_mnist, to_float
-from companion.experiments import train
+from companion.data import fashion_mnist
+from companion.experiments._common import real_images, train
 from companion.layers import evaluating
 from companion.models.beta_vae import BetaVAE
 from companion.models.vae import active_units
@@ -28,7 +28,7 @@ def measure(beta: float, seed: int, epochs: int = EPOCHS) -> dict[str, float]:
     images, _ = fashion_mnist("train", full=True)
     train(model, images, epochs=epochs, seed=seed, schedule="cosine", clip_norm=200.0)
     torch.manual_seed(seed)
-    batches = to_float(fashion_mnist("test", full=True).images).split(500)
+    batches = real_images().split(500)
     with evaluating(model):
         terms = [torch.stack(model.elbo(batch)).double().mean(dim=1) for batch in batches]
         mu = torch.cat([model.encode(batch)[0] for batch in batches])

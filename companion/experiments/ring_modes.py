@@ -15,22 +15,18 @@ from typing import Any
 import torch
 
 from companion.data import ring_centers, ring_of_gaussians
-from companion.experiments import train
+from companion.experiments._common import GAN_METHODS, train
 from companion.game import Player
 from companion.metrics import modes_covered, share_near_modes
-from companion.models import GAN, LSGAN, R1GAN, WGAN, WGANGP, HingeGAN
+from companion.models import GAN, R1GAN, WGAN, WGANGP
 
 DATA = "10,000 points of a ring of eight Gaussians, measured on 2,000 samples"
 SIGMA = 0.02
 BATCH_SIZE = 128
 EPOCHS = 77  # of 78 steps each
-METHODS: dict[str, Callable[..., GAN]] = {
-    "minimax": lambda **network: GAN(saturating=True, **network),
-    "non-saturating": GAN,
-    "least squares": LSGAN,
+METHODS: dict[str, Callable[..., GAN]] = GAN_METHODS | {
     "WGAN, clipping": lambda **network: WGAN(clip=0.1, **network),
     "WGAN-GP": lambda **network: WGANGP(penalty=0.1, **network),
-    "hinge, spectral norm": HingeGAN,
     "R1": lambda **network: R1GAN(gamma=0.01, **network),
 }
 RATES = {"equal": (1e-3, 1e-3), "fast generator": (1e-4, 1e-3)}  # discriminator, generator
@@ -42,19 +38,17 @@ SETTINGS = [
 ]
 
 
-def build(method: str, rates: str) -> GAN:
-    """The untrained model of a method, its players with the given step sizes."""
-    model = METHODS[method](latent_dim=16, hidden_size=64, image_shape=(2, 1, 1))
-    players = [
+def build(method: str) -> GAN:
+    """The untrained model of a method."""
+    return METHODS[method](latent_dim=16, hidden_size=64, image_shape=(2, 1, 1))
+
+
+def players(model: GAN, rates: str) -> list[Player]:
+    """The model's players with the step sizes of `RATES`, for `train(model, players=...)`."""
+    return [
         replace(player, learning_rate=rate)
         for player, rate in zip(model.players(), RATES[rates], strict=True)
     ]
-
-    def same_players() -> list[Player]:
-        return players
-
-    model.players = same_players  # type: ignore[method-assign]
-    return model
 
 
 def measure(method: str, rates: str, seed: int, epochs: int = EPOCHS) -> dict[str, Any]:
@@ -67,7 +61,7 @@ def measure(method: str, rates: str, seed: int, epochs: int = EPOCHS) -> dict[st
     points = ring_of_gaussians(10_000, sigma=SIGMA, rng=torch.Generator().manual_seed(0))
     centers = ring_centers()
     torch.manual_seed(seed)
-    model = build(method, rates)
+    model = build(method)
     over_time: list[int] = []
 
     def samples(model: Any) -> torch.Tensor:
@@ -77,7 +71,15 @@ def measure(method: str, rates: str, seed: int, epochs: int = EPOCHS) -> dict[st
         if (epochs - epoch) % max(1, epochs // 10) == 0:
             over_time.append(modes_covered(samples(model), centers, SIGMA))
 
-    train(model, points, epochs=epochs, batch_size=BATCH_SIZE, seed=seed, on_epoch=note)
+    train(
+        model,
+        points,
+        players=players(model, rates),
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        seed=seed,
+        on_epoch=note,
+    )
     return {
         "modes": over_time[-1],
         "near": share_near_modes(samples(model), centers, SIGMA),

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from companion.data import fashion_mnist, to_float
-from companion.experiments import train
+from companion.data import fashion_mnist
+from companion.experiments._common import real_images, train
 from companion.likelihoods import bits_per_dimension
 from companion.models.row_rnn import RowRNN
 
@@ -42,7 +42,7 @@ def measure(cell: str, hidden_size: int, epochs: int, seed: int) -> dict[str, An
         schedule="cosine",
         clip_norm=200.0,
     )
-    test = to_float(fashion_mnist("test", full=True).images)
+    test = real_images()
     log_prob = torch.cat([model.log_prob_bound(batch) for batch in test.split(500)])
     return {
         "bits_per_dimension": bits_per_dimension(log_prob.double().mean(), test[0].numel()).item(),

@@ -1,6 +1,8 @@
-"""Is it any good? Distances of densities and of features, class shares, bits, codecs to beat."""
+"""Is it any good? Figures computed from tensors alone: of densities, features, codes and frames.
 
-from companion.likelihoods import bits_per_dimension
+What looks at images through a network, and measures whole models, is :mod:`companion.evaluation`.
+"""
+
 from companion.metrics.codecs import png_bits_per_dimension, webp_bits_per_dimension
 from companion.metrics.divergences import (
     GaussianWasserstein,
@@ -11,8 +13,8 @@ from companion.metrics.divergences import (
     kl_divergence,
     wasserstein_distance,
 )
-from companion.metrics.features import class_shares, image_features, inception_features
 from companion.metrics.frechet import frechet_distance
+from companion.metrics.matching import best_matching, contingency, mutual_information
 from companion.metrics.modes import modes_covered, share_near_modes
 from companion.metrics.neighbors import PRDC, Neighbors, nearest_neighbors, prdc
 from companion.metrics.video import (
@@ -26,21 +28,20 @@ __all__ = [
     "PRDC",
     "GaussianWasserstein",
     "Neighbors",
-    "bits_per_dimension",
+    "best_matching",
     "box_js_divergence",
-    "class_shares",
     "constant_velocity",
+    "contingency",
     "copy_last_frame",
     "frame_errors",
     "frame_ssim",
     "frechet_distance",
     "gaussian_kl_divergence",
     "gaussian_wasserstein_distance",
-    "image_features",
-    "inception_features",
     "js_divergence",
     "kl_divergence",
     "modes_covered",
+    "mutual_information",
     "nearest_neighbors",
     "png_bits_per_dimension",
     "prdc",

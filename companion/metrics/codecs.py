@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion.data import check_images
+from companion import checks
 
 
 def png_bits_per_dimension(images: Tensor, tile: int = 1) -> float:
@@ -45,11 +45,16 @@ def webp_bits_per_dimension(images: Tensor, tile: int = 1) -> float:
 
 
 def _bits_per_dimension(images: Tensor, tile: int, payload: Callable[[Tensor], int]) -> float:
-    check_images(images)
-    per_sheet = tile * tile
-    if tile < 1 or len(images) < per_sheet:
+    checks.pixels("images", images)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or images.numel() == 0:
         raise ValueError(
-            f"a sheet of {tile} x {tile} images needs tile >= 1 and at least that many images, "
+            f"images must have shape (N, 1, H, W) or (N, 3, H, W), got {tuple(images.shape)}; "
+            "use images[:, None] on gray ones without channels, images[:, :3] on an alpha channel"
+        )
+    per_sheet = checks.integer("tile", tile) ** 2
+    if len(images) < per_sheet:
+        raise ValueError(
+            f"a sheet of {tile} x {tile} images needs at least that many images, "
             f"got {len(images)}; give more images or a smaller tile"
         )
     images = images[: len(images) // per_sheet * per_sheet]

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from companion.metrics.precision import double
+
 # How far the mass of a density on the grid may be from 1, when its tails are cut.
 MASS_TOLERANCE = 1e-3
 # Mass that counts as none: far out, exp(-x^2 / 2) falls below the smallest number and becomes 0.
@@ -133,10 +135,15 @@ def gaussian_wasserstein_distance(
     Source: Dowson and Landau (1982) for the second; the first is the mean of a folded normal.
     """
     delta, s = mean_p - mean_q, (std_p - std_q).abs()
-    safe = s.clamp(min=torch.finfo(s.dtype).tiny)  # equal widths: the limit is |delta|
-    t = delta / safe
-    first = s * math.sqrt(2 / math.pi) * torch.exp(-(t**2) / 2) + delta * torch.erf(t / 2**0.5)
-    return GaussianWasserstein(first, (delta**2 + s**2).sqrt())
+    # Equal widths: the limit is |delta|. The unused branch of each `where` is kept finite, for
+    # its gradient would be NaN otherwise.
+    equal = s <= NEGLIGIBLE * delta.abs()
+    t = delta / torch.where(equal, 1, s)
+    folded = s * math.sqrt(2 / math.pi) * torch.exp(-(t**2) / 2) + delta * torch.erf(t / 2**0.5)
+    square = delta**2 + s**2
+    apart = square > 0
+    second = torch.where(apart, torch.where(apart, square, 1).sqrt(), 0)
+    return GaussianWasserstein(torch.where(equal, delta.abs(), folded), second)
 
 
 def box_js_divergence(shift: Tensor, width: float = 1.0) -> Tensor:
@@ -179,7 +186,7 @@ def _densities(p: Tensor, q: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]
             f"x must be a grid of shape (N,) with N > 1, got {tuple(x.shape)}; "
             "make it by torch.linspace(-8, 8, 1601, dtype=torch.float64)"
         )
-    x = x.double()
+    q, x = q.to(p.device), double(x.to(p.device))
     h = (x[-1] - x[0]) / (len(x) - 1)
     # A grid in float32 is even to its own last digit, some 1e-7 of its largest number.
     if not h > 0 or not (x.diff() - h).abs().max() <= 1e-3 * h + 1e-6 * x.abs().max():
@@ -198,11 +205,11 @@ def _densities(p: Tensor, q: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]
                 f"{name} must be a density, finite and nowhere negative, got values from "
                 f"{values.min():.4g} to {values.max():.4g}; use the exponential of a log-density"
             )
-        mass = h * values.detach().double().sum(-1)
+        mass = h * double(values.detach()).sum(-1)
         if ((mass - 1).abs() > MASS_TOLERANCE).any():
             worst = mass.flatten()[(mass - 1).abs().argmax()]
             raise ValueError(
                 f"{name} must have mass 1 on the grid, got {worst:.4g}; "
                 f"widen or refine the grid, or divide {name} by its sum times the step"
             )
-    return p.double(), q.double(), h
+    return double(p), double(q), h

@@ -5,10 +5,12 @@ import warnings
 import torch
 from torch import Tensor
 
+from companion.metrics.precision import double
+
 
 def mean_and_covariance(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (D,) and unbiased covariance (D, D) of features (N, D), in float64."""
-    x = features.detach().double()
+    x = double(features.detach())
     return x.mean(0), torch.cov(x.T).view(x.shape[1], x.shape[1])
 
 
@@ -35,7 +37,7 @@ def check_features(**sets: Tensor) -> None:
         if not isinstance(features, Tensor):
             raise TypeError(
                 f"{name} must be a tensor of shape (N, D), got {type(features).__name__}; "
-                "use image_features(images)"
+                f"use torch.as_tensor({name})"
             )
         if features.ndim != 2 or features.numel() == 0:
             raise ValueError(

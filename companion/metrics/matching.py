@@ -1,8 +1,9 @@
 """Codes that were learned without labels, held against labels."""
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
+
+from companion.metrics.precision import double
 
 
 def contingency(codes: Tensor, labels: Tensor, size: int) -> Tensor:
@@ -19,6 +20,7 @@ def contingency(codes: Tensor, labels: Tensor, size: int) -> Tensor:
             f"codes and labels must have one shape (N,), got {tuple(codes.shape)} and "
             f"{tuple(labels.shape)}; give a code and a label for each image"
         )
+    labels = labels.to(codes.device)
     pairs = codes.long() * size + labels.long()
     if min(codes.min(), labels.min()) < 0 or max(codes.max(), labels.max()) >= size:
         raise ValueError(f"codes and labels must be 0 ... {size - 1}; raise `size` to have more")
@@ -41,6 +43,8 @@ def best_matching(counts: Tensor) -> Tensor:
     Raises:
         ValueError: if the counts are not square.
     """
+    from scipy.optimize import linear_sum_assignment  # lazily: it takes a while to import
+
     if counts.ndim != 2 or len(counts) != counts.shape[1]:
         raise ValueError(
             f"counts must be square, got {tuple(counts.shape)}; use contingency(codes, labels, K)"
@@ -55,7 +59,7 @@ def mutual_information(counts: Tensor) -> float:
 
     It is 0 if rows and columns are independent and needs no matching.
     """
-    joint = counts.double() / counts.sum()
+    joint = double(counts) / counts.sum().item()
     independent = joint.sum(dim=1, keepdim=True) * joint.sum(dim=0, keepdim=True)
     met = joint > 0
     return (joint[met] * (joint[met] / independent[met]).log()).sum().item()

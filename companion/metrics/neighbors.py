@@ -6,7 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from companion import checks
 from companion.metrics.frechet import check_features
+from companion.metrics.precision import double
 
 ROWS = 1000  # distances to so many rows are in memory at a time
 
@@ -47,7 +49,8 @@ def prdc(real_features: Tensor, fake_features: Tensor, k: int = 5) -> PRDC:
     second paper's code; distances are Euclidean, computed in float64, 1,000 rows at a time.
 
     Args:
-        real_features: ``(N, D)`` of real images, as from :func:`companion.metrics.image_features`.
+        real_features: ``(N, D)`` of real images, from
+            :func:`companion.evaluation.image_features`, say.
         fake_features: ``(M, D)`` of samples; N and M should be equal, for recall.
         k: neighbors that make a ball, fewer than N and M.
 
@@ -59,12 +62,8 @@ def prdc(real_features: Tensor, fake_features: Tensor, k: int = 5) -> PRDC:
     (2020), section 3 (density and coverage).
     """
     real, fake = _pair(real_features, fake_features, "real_features", "fake_features")
-    smaller = min(len(real), len(fake))
-    if not 1 <= k < smaller:
-        raise ValueError(
-            f"k must be at least 1 and less than the number of features, got k = {k} for "
-            f"{len(real)} and {len(fake)}; use k=5 and at least 1,000 images"
-        )
+    most = min(len(real), len(fake)) - 1  # a feature is no neighbor of itself
+    k = checks.integer("k", k, most=most, remedy="use k=5 and at least 1,000 images")
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     balls = torch.zeros(len(fake), dtype=torch.long, device=fake.device)  # around each sample
     recalled = covered = 0
@@ -75,9 +74,9 @@ def prdc(real_features: Tensor, fake_features: Tensor, k: int = 5) -> PRDC:
         covered += int(inside.any(1).sum())
         recalled += int((distances < fake_radii).any(1).sum())
     return PRDC(
-        precision=(balls > 0).double().mean().item(),
+        precision=double(balls > 0).mean().item(),
         recall=recalled / len(real),
-        density=balls.double().mean().item() / k,
+        density=double(balls).mean().item() / k,
         coverage=covered / len(real),
     )
 
@@ -101,11 +100,8 @@ def nearest_neighbors(features: Tensor, reference: Tensor, k: int = 1) -> Neighb
         ValueError: features of other shapes or not finite, or k out of range.
     """
     features, reference = _pair(features, reference, "features", "reference")
-    if not 1 <= k <= len(reference):
-        raise ValueError(
-            f"k must be from 1 to the {len(reference)} rows of the reference, got {k}; "
-            "ask for fewer neighbors"
-        )
+    remedy = "ask for as many neighbors as the reference has rows, or fewer"
+    k = checks.integer("k", k, most=len(reference), remedy=remedy)
     nearest = [squares.topk(k, largest=False) for _, squares in _distances(features, reference)]
     return Neighbors(
         torch.cat([squares for squares, _ in nearest]).sqrt(),
@@ -115,7 +111,7 @@ def nearest_neighbors(features: Tensor, reference: Tensor, k: int = 1) -> Neighb
 
 def _pair(a: Tensor, b: Tensor, name_a: str, name_b: str) -> tuple[Tensor, Tensor]:
     check_features(**{name_a: a, name_b: b})
-    a, b = a.detach().double(), b.detach().to(a.device).double()
+    a, b = double(a.detach()), double(b.detach().to(a.device))
     # Distances do not change, and are more exact, if the features lie around 0.
     center = b.mean(0)
     return a - center, b - center

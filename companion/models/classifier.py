@@ -64,6 +64,8 @@ class Classifier(nn.Module):
     image_shape = (1, 28, 28)
     num_features = 64
 
+    tasks = ("classes",)
+
     def __init__(self, width: int = 32, num_classes: int = 10, smoothing: float = 0.05) -> None:
         super().__init__()
         checks.integer("width", width, remedy="use 32, say")
@@ -84,9 +86,13 @@ class Classifier(nn.Module):
 
         Raises TypeError or ValueError for anything else: an image is never resized behind the
         caller's back, since resizing alone moves the features (28 -> 32 -> 28 pixels costs a
-        Fréchet distance 50 times that between two sets of real images).
+        Fréchet distance 50 times that between two sets of real images). In training mode the batch
+        norm needs at least two images.
         """
-        return self.body(2 * model_input(self, images, self.image_shape) - 1)
+        images = model_input(self, images, self.image_shape)
+        if self.training:
+            checks.more_than_one("images", images)
+        return self.body(2 * images - 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits: (N, 1, 28, 28) in [0, 1] -> (N, num_classes)."""

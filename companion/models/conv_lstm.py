@@ -110,6 +110,8 @@ class ConvLSTM(nn.Module):
     Source: Shi et al. (2015), section 3.2.
     """
 
+    tasks = ("video",)
+
     def __init__(
         self,
         hidden_size: int = 32,

@@ -108,6 +108,8 @@ class DCGAN(nn.Module):
     leaky ReLU in the discriminator, weights from N(0, 0.02), Adam with beta1 = 0.5.
     """
 
+    tasks = ("images",)
+
     def __init__(
         self,
         latent_dim: int = 64,

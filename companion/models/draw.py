@@ -65,6 +65,8 @@ class DRAW(nn.Module):
 
     binary = True  # a likelihood of black-and-white pixels: in nats, not in bits per dimension
 
+    tasks = ("likelihood", "images")
+
     def __init__(
         self,
         steps: int = 8,

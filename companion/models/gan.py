@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion import checks
-from companion.data.images import TOLERANCE
 from companion.game import Player
 from companion.layers import evaluating, model_input, standard_normal
 
@@ -108,7 +107,7 @@ def check_generated(fake: Tensor, image_shape: tuple[int, ...], low: float) -> N
         )
     if checks.values_are_readable(fake):
         bounds = [float(bound) for bound in fake.detach().aminmax()]
-        if not (bounds[0] >= low - TOLERANCE and bounds[1] <= 1 + TOLERANCE):
+        if not (bounds[0] >= low - checks.TOLERANCE and bounds[1] <= 1 + checks.TOLERANCE):
             last = "nn.Tanh()" if low < 0 else "nn.Sigmoid()"
             raise ValueError(
                 f"the generator must make values from {low:g} to 1, got {bounds[0]:.4g} to "
@@ -182,6 +181,8 @@ class GAN(nn.Module):
     learning_rate = 2e-4
     betas = (0.5, 0.999)
     discriminator_steps = 1  # for each step of the generator
+
+    tasks = ("images",)
 
     def __init__(
         self,

@@ -114,6 +114,8 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Posterior]:
+        if self.training:
+            checks.more_than_one("images", images)
         features = self.trunk(images)
         logits, mu, logvar = self.code_head(features).split(self.parts, dim=1)
         return self.logit(features).squeeze(1), Posterior(logits, mu, logvar.clamp(min=MIN_LOGVAR))
@@ -139,6 +141,8 @@ class InfoGAN(nn.Module):
     and two continuous codes from U(-1, 1), Adam with a larger step for the generator; a smaller
     :math:`\lambda` for continuous codes is section 6's advice.
     """
+
+    tasks = ("images",)
 
     def __init__(
         self,

@@ -76,6 +76,8 @@ class IWAE(nn.Module):
 
     binary = True  # a likelihood of black-and-white pixels: in nats, not in bits per dimension
 
+    tasks = ("likelihood", "images")
+
     def __init__(
         self,
         k: int = 50,

@@ -43,6 +43,8 @@ class PixelModel(nn.Module):
         components, levels, image_shape: see :class:`PixelRNN`.
     """
 
+    tasks = ("likelihood", "images")
+
     def __init__(
         self, width: int, components: int, levels: int, image_shape: tuple[int, int, int]
     ) -> None:

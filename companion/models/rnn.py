@@ -226,8 +226,7 @@ def recurrent_matrix(
     checks.integer("size", size, remedy="choose 64, say")
     checks.number("radius", radius, above=0, remedy="choose 1.0, say")
     checks.one_of("kind", kind, ("orthogonal", "gaussian"))
-    checks.generator(rng)
-    where = torch.empty(0, dtype=torch.float64, device="cpu" if rng is None else rng.device)
+    where = torch.empty(0, dtype=torch.float64, device=noise.home(rng))
     normal = noise.normal(size, size, like=where, rng=rng)
     if kind == "gaussian":
         return radius * normal / spectral_radius(normal)

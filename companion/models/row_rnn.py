@@ -57,6 +57,8 @@ class RowRNN(nn.Module):
     Source: Graves (2013); the pixels' likelihood is that of Salimans et al. (2017).
     """
 
+    tasks = ("likelihood", "images")
+
     def __init__(
         self,
         cell: str = "lstm",

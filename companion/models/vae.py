@@ -119,6 +119,8 @@ class VAE(nn.Module):
     Source: Kingma and Welling (2013); the pixels' likelihood is that of Salimans et al. (2017).
     """
 
+    tasks = ("likelihood", "images")
+
     def __init__(
         self,
         latent_dim: int = 16,

@@ -119,6 +119,8 @@ class VQVAE(nn.Module):
     Source: van den Oord et al. (2017), eq. 3.
     """
 
+    tasks = ("likelihood", "images")
+
     def __init__(
         self,
         codebook_size: int = 128,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from companion import checks
-from companion.data import check_images, check_values
+from companion.data import check_images
 from companion.game import Player
 from companion.training.update import check_takes
 
@@ -46,7 +46,7 @@ def look_at(part: Any) -> None:
     """Look at the values of images once, on whatever device they are; losses only do on a CPU."""
     for tensor in [part] if isinstance(part, Tensor) else part.tensors:
         if tensor.is_floating_point() and tensor.ndim in (4, 5):
-            check_values(tensor)
+            checks.pixel_range("images", tensor)
 
 
 def _remedy(part: Any) -> str:

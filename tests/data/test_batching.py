@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from companion.data import batches, batches_per_epoch
+from companion.data import Unpaired, batches, batches_per_epoch
 
 
 def rows(n: int, **options: Any) -> list[list[int]]:
@@ -124,24 +124,59 @@ usual: dict[str, int] = {"batch_size": 4, "seed": 0, "epoch": 0}
     ("tensors", "options", "error", "sentence"),
     [
         ([], {}, ValueError, "at least one tensor, got none; give"),
-        ([[1, 2, 3, 4]], {}, TypeError, "got list without one; use torch.as_tensor"),
+        ([[1, 2, 3, 4]], {}, TypeError, "got list without one; use torch.stack"),
         ([torch.tensor(1.0)], {}, TypeError, "got Tensor without one; use"),
         ([ten, torch.zeros(9)], {}, ValueError, "one length, got [10, 9]; give"),
         ([ten, ten.to("meta")], {}, ValueError, "got ['cpu', 'meta']; move them"),
         ([ten], {"batch_size": 11}, ValueError, "at most 10, the number of images, got 11"),
         ([ten], {"batch_size": 0}, ValueError, "at least 1, got 0; choose"),
         ([ten[:0]], {}, ValueError, "at most 0, the number of images, got 4"),
-        ([ten], {"seed": -1}, ValueError, "must be 0 or more, got -1 and 0; choose"),
-        ([ten], {"epoch": -2}, ValueError, "must be 0 or more, got 0 and -2; choose"),
-        ([ten], {"rank": 2, "world_size": 2}, ValueError, "got rank 2 of 2; take"),
-        ([ten], {"world_size": 0}, ValueError, "got rank 0 of 0; take"),
+        ([ten], {"seed": -1}, ValueError, "seed must be at least 0, got -1; use"),
+        ([ten], {"epoch": -2}, ValueError, "epoch must be at least 0, got -2; use"),
+        ([ten], {"rank": 2, "world_size": 2}, ValueError, "rank must be from 0 to 1, got 2; use"),
+        ([ten], {"world_size": 0}, ValueError, "world_size must be at least 1, got 0; use"),
         ([ten], {"world_size": 3}, ValueError, "multiple of the 3 processes, got 4; choose 3"),
-        ([ten], {"start": 3}, ValueError, "0 to 2, the batches of an epoch, got 3; resume"),
+        ([ten], {"start": 3}, ValueError, "from 0 to 2, got 3; resume"),
+        ([ten], {"batch_size": 4.0}, TypeError, "a whole number, at least 1, got 4.0; choose"),
+        ([ten], {"seed": None}, TypeError, "a whole number, at least 0, got None; use"),
+        ([Unpaired(ten, ten), ten], {}, ValueError, "one Unpaired alone, got 1 more"),
+        ([Unpaired(ten, ten[:3])], {}, ValueError, "at most 3, the number of images, got 4"),
         ([ten], {"start": -1}, ValueError, "got -1; resume"),
     ],
 )
 def test_bad_arguments_are_told_on_the_call(
-    tensors: list[Tensor], options: dict[str, int], error: type[Exception], sentence: str
+    tensors: list[Tensor | Unpaired], options: dict[str, int], error: type[Exception], sentence: str
 ) -> None:
     with pytest.raises(error, match=re.escape(sentence)):
         batches(*tensors, **(usual | options))  # not yet iterated over
+
+
+def test_unpaired_sets_are_shuffled_each_by_itself() -> None:
+    a, b = torch.arange(10), torch.arange(100, 125)
+    epochs = [
+        list(batches(Unpaired(a, b), batch_size=3, seed=5, epoch=epoch)) for epoch in range(40)
+    ]
+    assert all(len(epoch) == 3 for epoch in epochs)  # as long as the smaller set allows
+    for epoch in epochs:
+        left, right = (torch.cat(side) for side in zip(*epoch, strict=True))
+        assert len(left.unique()) == len(right.unique()) == 9
+        assert (left < 10).all()
+        assert (right >= 100).all()
+    seen = torch.cat([right for epoch in epochs for _, right in epoch])
+    assert len(seen.unique()) == 25, "what one epoch leaves out comes in others"
+    alike = next(batches(Unpaired(a, a), batch_size=10, seed=5, epoch=0))
+    assert not torch.equal(*alike)
+    alone = next(batches(a, batch_size=10, seed=5, epoch=0))
+    assert torch.equal(alike[0], alone[0])
+
+
+def test_processes_share_unpaired_batches() -> None:
+    sets = Unpaired(torch.arange(8), torch.arange(11))
+    alone = list(batches(sets, batch_size=4, seed=0, epoch=1))
+    shares = [
+        list(batches(sets, batch_size=4, seed=0, epoch=1, rank=rank, world_size=2))
+        for rank in range(2)
+    ]
+    for whole, *parts in zip(alone, *shares, strict=True):
+        for side in range(2):
+            assert torch.equal(whole[side], torch.cat([part[side] for part in parts]))

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from torch import Tensor
 
-from companion.data import check_images, check_labels, to_float, to_uint8
+from companion.data import (
+    as_model_input,
+    check_images,
+    check_labels,
+    check_values,
+    to_float,
+    to_uint8,
+)
 
 levels = arrays(np.uint8, array_shapes(min_dims=1, max_dims=4, max_side=6))
 
@@ -70,6 +77,11 @@ bad_images = [
     (torch.rand(5, 28, 28), GRAY, ValueError, "got (5, 28, 28)", "images[:, None]"),
     (torch.rand(5, 28, 28), None, ValueError, "(N, C, H, W), got (5, 28, 28)", "images[:, None]"),
     (torch.rand(5, 784), GRAY, ValueError, "got (5, 784)", "images.view(-1, 1, 28, 28)"),
+    (torch.rand(5, 785), GRAY, ValueError, "got (5, 785)", "images[:, 1:].reshape(-1, 1, 28, 28)"),
+    (torch.rand(5, 785), None, ValueError, "got (5, 785)", "images[:, 1:].reshape(-1, 1, 28, 28)"),
+    (torch.rand(5, 784), None, ValueError, "got (5, 784)", "images.view(-1, 1, 28, 28)"),
+    (torch.rand(5, 64), GRAY, ValueError, "got (5, 64)", "noise"),
+    ([good, good], GRAY, TypeError, "got list", "torch.stack(images)"),
     (torch.rand(2, 28, 28, 1), GRAY, ValueError, "got (2, 28, 28, 1)", "permute(0, 3, 1, 2)"),
     (torch.rand(2, 3, 28, 28), GRAY, ValueError, "got (2, 3, 28, 28)", "mean(1, keepdim=True)"),
     (good, (3, 28, 28), ValueError, "(N, 3, 28, 28), got (2, 1, 28, 28)", "expand(-1, 3, -1, -1)"),
@@ -100,6 +112,9 @@ def test_bad_images_give_one_sentence_with_given_expected_and_remedy(
 def test_the_remedies_for_shape_and_range_are_right() -> None:
     flat = torch.rand(5, 784)
     check_images(flat.view(-1, 1, 28, 28), GRAY)
+    table = torch.rand(5, 785)
+    check_images(table[:, 1:].reshape(-1, 1, 28, 28), GRAY)
+    check_images(torch.stack([good[0], good[1]]), GRAY)
     check_images(torch.rand(2, 28, 28, 1).permute(0, 3, 1, 2), GRAY)
     check_images(torch.rand(2, 3, 28, 28).mean(1, keepdim=True), GRAY)
     check_images(good.expand(-1, 3, -1, -1), (3, 28, 28))
@@ -158,14 +173,37 @@ def test_labels_in_range_pass() -> None:
     check_labels(torch.empty(0, dtype=torch.int64), 10)
 
 
-@pytest.mark.parametrize("images", [good, [[1.0]], torch.zeros(2).long()])
-def test_to_float_takes_nothing_but_levels(images: Tensor) -> None:
-    with pytest.raises(TypeError, match=r"to_float takes a uint8 tensor .*, got .*; leave"):
+@pytest.mark.parametrize(
+    ("images", "remedy"),
+    [(good, "leave"), ([[1.0]], "use torch.as_tensor"), (torch.zeros(2).long(), "use torch.as_t")],
+)
+def test_to_float_takes_nothing_but_levels(images: Tensor, remedy: str) -> None:
+    with pytest.raises(TypeError, match=rf"to_float takes a uint8 tensor .*, got .*; {remedy}"):
         to_float(images)
 
 
+def test_what_a_model_gets_of_a_batch() -> None:
+    levels = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1)
+    labels, heights = torch.arange(3), torch.ones(3, dtype=torch.float64)
+    tokens = torch.ones(3, 2, dtype=torch.uint8)
+    batch = as_model_input((levels, levels[:, None], labels, heights, tokens), torch.float32)
+    assert torch.equal(batch[0].flatten(), torch.tensor([0, 0.2, 1.0]))
+    assert torch.equal(batch[1].flatten(), batch[0].flatten())
+    assert [tensor.dtype for tensor in batch[2:]] == [torch.int64, torch.float32, torch.uint8]
+    assert as_model_input((levels,), torch.float64)[0].dtype == torch.float64
+
+
+def test_values_are_looked_at_on_any_device_when_asked() -> None:
+    check_values(torch.tensor([-1e-6, 1 + 1e-6]))
+    check_values(torch.empty(0))
+    with pytest.raises(ValueError, match=r"got values from 0 to 255; use images / 255"):
+        check_values(torch.tensor([0.0, 255.0]))
+    with pytest.raises(NotImplementedError):  # a meta tensor has no values: it was looked at
+        check_values(torch.empty(2, device="meta"))
+
+
 def test_to_uint8_takes_nothing_but_floats_in_range() -> None:
-    with pytest.raises(TypeError, match="got uint8 up to 3"):
+    with pytest.raises(TypeError, match="got uint8; leave"):
         to_uint8(torch.tensor([3], dtype=torch.uint8))
     with pytest.raises(ValueError, match="got values from 0 to 255"):
         to_uint8(torch.tensor([0.0, 255.0]))

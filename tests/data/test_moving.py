@@ -138,9 +138,9 @@ def test_the_images_are_left_alone(images: Tensor) -> None:
 
 
 def test_mistakes_are_refused(images: Tensor) -> None:
-    with pytest.raises(ValueError, match="size must be 32 or 64, .* got 48"):
+    with pytest.raises(ValueError, match="size must be one of 32, 64, got 48"):
         moving_fashion(images, size=48)
-    with pytest.raises(ValueError, match="frames and garments must be at least 1, got 0 and 2"):
+    with pytest.raises(ValueError, match="frames must be at least 1, got 0"):
         moving_fashion(images, frames=0)
     with pytest.raises(ValueError, match=r"images must have shape \(N, 1, 28, 28\)"):
         moving_fashion(images[:, :, :20])
@@ -152,7 +152,7 @@ def test_mistakes_are_refused(images: Tensor) -> None:
         check_sequences([1])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"the same sequences, got \(12, 1, 28, 28\)"):
         paint(images, torch.zeros(12, 20, 2, dtype=torch.int64))
-    with pytest.raises(ValueError, match="size must be 32 or 64, .* got 28"):
+    with pytest.raises(ValueError, match="size must be one of 32, 64, got 28"):
         paint(images, torch.zeros(12, 1, 20, 2, dtype=torch.int64), size=28)
     with pytest.raises(ValueError, match=r"the same sequences, got \(12, 1, 14, 14\)"):
         paint(images[..., ::2, ::2], torch.zeros(12, 1, 20, 2, dtype=torch.int64))

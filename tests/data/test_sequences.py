@@ -113,5 +113,5 @@ def test_tasks_that_cannot_be_are_refused() -> None:
         arguments = {"delay": 5} | bad
         (name,) = bad
         for call in (lambda **a: copy_task(10, **a), copy_chance):
-            with pytest.raises(ValueError, match=f"{name} must be at least .*, got .*choose"):
+            with pytest.raises(ValueError, match=f"{name} must be at least .*, got .*use {name}"):
                 call(**arguments)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from companion import experiments
+from companion.experiments import _common
 from companion.files import CheckpointError
 from companion.game import Player
 from companion.training import History
@@ -88,7 +89,7 @@ def test_an_interrupted_training_is_not_measured(monkeypatch: pytest.MonkeyPatch
     interrupted = History(interrupted=True)
     monkeypatch.setattr("companion.training.train", lambda *a, **options: interrupted)
     with pytest.raises(KeyboardInterrupt):
-        experiments.train(model, torch.zeros(4, 1, 4, 4), epochs=1)
+        _common.train(model, torch.zeros(4, 1, 4, 4), epochs=1)
 
 
 def test_training_for_an_experiment_is_training() -> None:
@@ -101,7 +102,7 @@ def test_training_for_an_experiment_is_training() -> None:
             return [Player("mean", self, lambda x: (x - self.value).square().mean())]
 
     model = Mean()
-    experiments.train(model, torch.ones(8, 1, 4, 4), epochs=1, batch_size=4, device="cpu")
+    _common.train(model, torch.ones(8, 1, 4, 4), epochs=1, batch_size=4, device="cpu")
     assert model.value > 0
 
 
@@ -144,7 +145,7 @@ def test_an_unknown_name_is_answered_by_the_known_ones(tmp_path: Path) -> None:
             ask("tiny")  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("name", experiments.NAMES)
+@pytest.mark.parametrize("name", experiments.names())
 def test_the_stored_files_fit_their_modules(name: str) -> None:
     """Every setting is measured, in order, with the same figures, all of them finite."""
     result, module = experiments.load(name), experiments._module(name)

@@ -4,6 +4,7 @@ import pytest
 
 from companion import experiments
 from companion.experiments import gan_losses
+from companion.experiments._common import GAN_METHODS
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def test_every_setting_was_measured(stored: experiments.Result) -> None:
     assert [point["setting"] for point in stored.points] == gan_losses.SETTINGS
     assert stored.command == "companion experiment gan_losses"
     assert "60,000 training images" in stored.data
-    assert stored.settings("method") == list(gan_losses.METHODS)
+    assert stored.settings("method") == list(GAN_METHODS)
     assert len(stored.settings("seed")) >= 3
 
 
@@ -41,7 +42,7 @@ def test_a_penalty_at_the_real_images_helps_the_plain_game(stored: experiments.R
 def test_the_methods_share_one_network() -> None:
     sizes = {
         name: sum(p.numel() for p in build(hidden_size=16).parameters())
-        for name, build in gan_losses.METHODS.items()
+        for name, build in GAN_METHODS.items()
     }
     assert len(set(sizes.values())) == 1, sizes
 

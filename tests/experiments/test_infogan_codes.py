@@ -7,7 +7,7 @@ import torch
 
 from companion import experiments
 from companion.experiments import infogan_codes
-from companion.metrics.matching import mutual_information
+from companion.metrics import mutual_information
 from companion.models import InfoGAN
 
 

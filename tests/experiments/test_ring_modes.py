@@ -45,10 +45,10 @@ def test_a_gentle_penalty_does_no_harm_where_the_game_is_fair(stored: experiment
 def test_the_players_step_as_the_setting_says() -> None:
     for rates, expected in ring_modes.RATES.items():
         for method in ring_modes.METHODS:
-            players = ring_modes.build(method, rates).players()
+            players = ring_modes.players(ring_modes.build(method), rates)
             assert tuple(player.learning_rate for player in players) == expected
             assert [player.name for player in players] == ["discriminator", "generator"]
-    discriminator, generator = ring_modes.build("WGAN-GP", "equal").players()
+    discriminator, generator = ring_modes.players(ring_modes.build("WGAN-GP"), "equal")
     assert (discriminator.every, generator.every) == (1, 5)
     assert discriminator.betas == (0.0, 0.9)
 

@@ -1,6 +1,7 @@
 """Divergences on the line: closed forms, integration, torch and SciPy must agree."""
 
 import math
+from pathlib import Path
 
 import pytest
 import scipy.stats  # type: ignore[import-untyped]
@@ -13,6 +14,7 @@ from torch.distributions import kl_divergence as torch_kl_divergence
 
 from companion.metrics import (
     box_js_divergence,
+    divergences,
     frechet_distance,
     gaussian_kl_divergence,
     gaussian_wasserstein_distance,
@@ -20,6 +22,7 @@ from companion.metrics import (
     kl_divergence,
     wasserstein_distance,
 )
+from companion.metrics.precision import double
 from companion.models.vae import gaussian_kl_per_dimension
 
 X = torch.linspace(-20, 20, 40_001, dtype=torch.float64)
@@ -188,3 +191,37 @@ def test_bad_input(
 ) -> None:
     with pytest.raises(error, match=message):
         divergence(p, gaussian(0, 1), x)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, -50.0])
+def test_gradients_of_the_distance_of_gaussians_are_finite_where_they_are_equally_wide(
+    shift: float,
+) -> None:
+    mean = torch.tensor(shift, requires_grad=True)
+    std = torch.tensor(2.0, requires_grad=True)
+    distances = gaussian_wasserstein_distance(mean, std, torch.tensor(0.0), torch.tensor(2.0))
+    assert distances.first.item() == distances.second.item() == abs(shift)
+    for distance in distances:
+        for gradient in torch.autograd.grad(distance, (mean, std), retain_graph=True):
+            assert gradient.isfinite()
+
+
+def test_fitting_one_gaussian_to_another_comes_to_rest() -> None:
+    mean, std = torch.tensor(3.0, requires_grad=True), torch.tensor(2.0, requires_grad=True)
+    optimizer = torch.optim.Adam([mean, std], lr=0.05)
+    for _ in range(500):
+        optimizer.zero_grad()
+        gaussian_wasserstein_distance(
+            mean, std, torch.tensor(0.0), torch.tensor(1.0)
+        ).second.backward()
+        optimizer.step()
+    assert abs(mean.item()) < 0.2
+    assert abs(std.item() - 1) < 0.2
+
+
+def test_only_one_place_asks_for_float64() -> None:
+    """On an MPS, which has none, a tensor must first go to the CPU."""
+    folder = Path(divergences.__file__).parent
+    asking = {path.name for path in folder.glob("*.py") if ".double()" in path.read_text("utf-8")}
+    assert asking == {"precision.py"}
+    assert double(torch.ones(2)).dtype == torch.float64

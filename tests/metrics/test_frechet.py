@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from companion.data import fashion_mnist, to_float
-from companion.metrics import frechet_distance, image_features
+from companion.evaluation import image_features
+from companion.metrics import frechet_distance
 
 
 def with_moments(mean: Tensor, covariance: Tensor, n: int = 1000, seed: int = 0) -> Tensor:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from companion.metrics import bits_per_dimension
+from companion.likelihoods import bits_per_dimension
 
 
 def test_uniform_pixels_cost_8_bits() -> None:

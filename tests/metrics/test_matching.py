@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
-from companion.metrics.matching import best_matching, contingency, mutual_information
+from companion.metrics import best_matching, contingency, mutual_information
 
 
 @given(size=st.integers(1, 8), seed=st.integers(0, 10_000))

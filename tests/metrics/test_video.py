@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from companion.metrics import constant_velocity, copy_last_frame, frame_errors, frame_ssim
@@ -46,6 +47,23 @@ def test_ssim_equals_its_formula_on_one_window() -> None:
     assert frame_ssim(a, b).item() == pytest.approx((top / bottom).item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("size", [(7, 9), (16, 16), (32, 32)])
+def test_ssim_is_that_of_scikit_image(size: tuple[int, int]) -> None:
+    rng = torch.Generator().manual_seed(0)
+    truth = torch.rand(3, 4, 1, *size, generator=rng, dtype=torch.float64)
+    predicted = (truth + 0.2 * torch.rand(truth.shape, generator=rng)).clamp(0, 1)
+    predicted[0, 0] = 0.0  # no variance at all
+    theirs = [
+        [
+            structural_similarity(a[0].numpy(), b[0].numpy(), data_range=1.0)
+            for a, b in zip(x, y, strict=False)
+        ]
+        for x, y in zip(predicted, truth, strict=False)
+    ]
+    wanted = torch.tensor(theirs, dtype=torch.float64).mean(dim=0)
+    torch.testing.assert_close(frame_ssim(predicted, truth), wanted, atol=1e-12, rtol=0)
+
+
 def test_copying_repeats_the_last_frame() -> None:
     frames = flight(1, 1)
     copies = copy_last_frame(frames, 4)
@@ -78,9 +96,13 @@ def test_mistakes_are_refused() -> None:
         frame_errors(frames[:, :3], frames)
     with pytest.raises(ValueError, match="the same shape"):
         frame_ssim(frames[:, :3], frames)
+    with pytest.raises(ValueError, match=r"at least 7 x 7 pixels, .* got 6 x 16; use frame_errors"):
+        frame_ssim(frames[..., :6, :], frames[..., :6, :])
+    with pytest.raises(TypeError, match="predicted must be floats .* got uint8; use predicted"):
+        frame_errors((255 * frames).byte(), frames)
     with pytest.raises(ValueError, match="needs at least two frames, got 1"):
         constant_velocity(frames[:, :1])
     with pytest.raises(ValueError, match=r"frames must have shape \(N, T, 1, H, W\)"):
         copy_last_frame(frames[0])
-    with pytest.raises(ValueError, match=r"got values from 0 to .*use images / 255"):
+    with pytest.raises(ValueError, match=r"got values from 0 to .*use predicted / 255"):
         frame_errors(255 * frames, frames)

@@ -175,3 +175,16 @@ def test_mistakes_are_refused() -> None:
         model(torch.zeros(2, 10, 1, 32, 32, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"sequences must have 3 \+ 2 frames, got 4"):
         model.sequence_loss(clips(frames=4))
+
+
+def test_it_is_trained_on_sequences_as_on_stills() -> None:
+    model, sequences = small(), clips(4)
+    torch.testing.assert_close(model.loss(sequences), model.sequence_loss(sequences))
+    before = copy.deepcopy(model.state_dict())
+    levels = (255 * sequences).round().byte()
+    options = {"epochs": 1, "batch_size": 2, "device": "cpu", "progress": False}
+    history = train(model, levels, **options)  # type: ignore[arg-type]
+    assert all(loss < 1024 for loss in history.losses["squared error"])
+    assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with pytest.raises(ValueError, match=r"sequences must have 3 \+ 2 frames, got 4"):
+        model.loss(sequences[:, :4])

@@ -1,4 +1,4 @@
-"""Checks of arguments, each in one place: what was given, what was expected, what to do."""
+"""Checks of numbers, names and calls: what was given, what was expected, what to do."""
 
 import functools
 import inspect
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
+# What other libraries call an argument of ours.
+OTHER_NAMES = {"lr": "learning_rate", "seed": "rng", "batchsize": "batch_size", "size": "n"}
 
 
 def integer(
@@ -30,7 +32,7 @@ def integer(
         number = operator.index(value)
     except TypeError:
         raise TypeError(
-            f"{name} must be a whole number, {wanted}, got {_shown(value)}; {remedy}"
+            f"{name} must be a whole number, {wanted}, got {shown(value)}; {remedy}"
         ) from None
     if number < least or (most is not None and number > most):
         raise ValueError(f"{name} must be {wanted}, got {number}; {remedy}")
@@ -65,11 +67,11 @@ def number(
     wanted = " and ".join(bound for bound in bounds if bound) or "finite"
     remedy = f"; {remedy}" if remedy else "; give a number in that range"
     if isinstance(value, bool | str | bytes) or (isinstance(value, Tensor) and value.numel() != 1):
-        raise TypeError(f"{name} must be a number, {wanted}, got {_shown(value)}{remedy}")
+        raise TypeError(f"{name} must be a number, {wanted}, got {shown(value)}{remedy}")
     try:
         x = float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, {wanted}, got {_shown(value)}{remedy}") from None
+        raise TypeError(f"{name} must be a number, {wanted}, got {shown(value)}{remedy}") from None
     outside = (
         not math.isfinite(x)
         or (above is not None and not x > above)
@@ -121,136 +123,9 @@ def generator(rng: Any) -> torch.Generator | None:
         return rng
     seed = rng if isinstance(rng, int) and not isinstance(rng, bool) and rng >= 0 else 0
     raise TypeError(
-        f"rng must be a torch.Generator, got {_shown(rng)}; "
+        f"rng must be a torch.Generator, got {shown(rng)}; "
         f"use rng=torch.Generator().manual_seed({seed})"
     )
-
-
-def image_shape(shape: Any, multiple: int = 1, channels: int | None = None) -> tuple[int, int, int]:
-    """The shape ``(C, H, W)`` of a model's images as a tuple.
-
-    Args:
-        multiple: what height and width must be multiples of.
-        channels: how many there must be, if the model needs a certain number.
-
-    Raises:
-        TypeError: no three numbers.
-        ValueError: not three, not positive, no multiples, or too many channels.
-    """
-    first = "channels" if channels is None else str(channels)
-    sizes = f" with height and width multiples of {multiple}" if multiple > 1 else ""
-    wanted = (
-        f"image_shape must be ({first}, height, width){sizes}, such as ({channels or 1}, 28, 28)"
-    )
-    try:
-        numbers = tuple(operator.index(n) for n in shape)
-    except TypeError:
-        raise TypeError(
-            f"{wanted}, got {_shown(shape)}; give three whole numbers, or images.shape[1:]"
-        ) from None
-    good = len(numbers) == 3 and min(numbers) >= 1
-    if not good or numbers[1] % multiple or numbers[2] % multiple:
-        raise ValueError(f"{wanted}, got {numbers}; pad or crop the images to such a size")
-    if channels is not None and numbers[0] != channels:
-        raise ValueError(
-            f"{wanted}, got {numbers}; use images.mean(1, keepdim=True) to make them gray"
-        )
-    return numbers  # type: ignore[return-value]
-
-
-def codes(z: Any, latent_dim: int) -> None:
-    """Refuse codes that are no floats of shape ``(N, latent_dim)``.
-
-    Raises:
-        TypeError: no tensor of floats.
-        ValueError: another shape.
-    """
-    remedy = "draw it with torch.randn(n, model.latent_dim)"
-    if not isinstance(z, Tensor) or not z.is_floating_point():
-        raise TypeError(
-            f"z must be a tensor of floats of shape (N, {latent_dim}), got {_shown(z)}; {remedy}"
-        )
-    if z.ndim != 2 or z.shape[1] != latent_dim:
-        raise ValueError(f"z must have shape (N, {latent_dim}), got {tuple(z.shape)}; {remedy}")
-
-
-def floats(**tensors: Any) -> None:
-    """Refuse anything but tensors of floats, named as given.
-
-    Raises:
-        TypeError: no tensor of floats.
-    """
-    for name, tensor in tensors.items():
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            raise TypeError(
-                f"{name} must be a tensor of floats, got {_shown(tensor)}; "
-                "use torch.as_tensor(values, dtype=torch.float32)"
-            )
-
-
-def same_shape(**tensors: Any) -> None:
-    """Refuse anything but tensors of floats of one shape, named as given: no silent broadcasting.
-
-    Raises:
-        TypeError: no tensor of floats.
-        ValueError: shapes that differ.
-    """
-    floats(**tensors)
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if len(set(shapes.values())) > 1:
-        given = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ValueError(
-            f"{' and '.join(shapes)} must have the same shape, got {given}; "
-            "use .expand_as() if one is meant for all rows"
-        )
-
-
-def more_than_one(name: str, batch: Tensor) -> None:
-    """Refuse a batch of one where batch norm is to take a variance.
-
-    Raises:
-        ValueError: it has a single row.
-    """
-    if len(batch) < 2:
-        raise ValueError(
-            f"{name} must be at least 2 in training mode, for batch norm takes a variance over "
-            f"them, got {len(batch)}; give a larger batch, or call model.eval() first"
-        )
-
-
-def values_are_readable(tensor: Tensor) -> bool:
-    """Whether a check may look at values: on an accelerator every look makes the processor wait.
-
-    Under `torch.compile` it would break the graph, and under `torch.func` there are none to see.
-    """
-    return (
-        tensor.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    )
-
-
-def kind(thing: object) -> str:
-    """What something is, in a word: the dtype of a tensor, else the name of its class."""
-    if isinstance(thing, Tensor):
-        return str(thing.dtype).removeprefix("torch.")
-    return type(thing).__name__
-
-
-def _shown(value: Any) -> str:
-    """A value in a sentence: short ones as they are typed, others by their kind."""
-    if isinstance(value, Tensor):
-        return f"a tensor of {kind(value)} of shape {tuple(value.shape)}"
-    short = repr(value)
-    plain = isinstance(value, bool | int | float | str | bytes | tuple | list | type(None))
-    return short if plain and len(short) <= 40 else kind(value)
-
-
-def _fold(name: Any) -> str:
-    return str(name).lower().replace("-", "_")
-
-
-OTHER_NAMES = {"lr": "learning_rate", "seed": "rng", "batchsize": "batch_size", "size": "n"}
 
 
 def explained(function: F) -> F:
@@ -279,3 +154,23 @@ def explained(function: F) -> F:
         return function(*args, **kwargs)
 
     return wrapper  # type: ignore[return-value]
+
+
+def kind(thing: object) -> str:
+    """What something is, in a word: the dtype of a tensor, else the name of its class."""
+    if isinstance(thing, Tensor):
+        return str(thing.dtype).removeprefix("torch.")
+    return type(thing).__name__
+
+
+def shown(value: Any) -> str:
+    """A value in a sentence: short ones as they are typed, others by their kind."""
+    if isinstance(value, Tensor):
+        return f"a tensor of {kind(value)} of shape {tuple(value.shape)}"
+    short = repr(value)
+    plain = isinstance(value, bool | int | float | str | bytes | tuple | list | type(None))
+    return short if plain and len(short) <= 40 else kind(value)
+
+
+def _fold(name: Any) -> str:
+    return str(name).lower().replace("-", "_")

@@ -1,15 +1,18 @@
 """`evaluate`: each figure by a model whose score is known beforehand."""
 
+import contextlib
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from companion import evaluation, zoo
 from companion.data import LabeledImages, fashion_mnist, to_float
+from companion.evaluation import evaluate, image_features, references, report
 from companion.likelihoods import binarize
-from companion.metrics import evaluation
-from companion.metrics.evaluation import evaluate, references, report
+from companion.models import GAN, VAE, Classifier, RowRNN
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +23,7 @@ def _sample_in_place_of_the_full_set(monkeypatch: pytest.MonkeyPatch) -> None:
         return fashion_mnist(split)
 
     monkeypatch.setattr(evaluation, "fashion_mnist", sample)
-    references.cache_clear()
+    evaluation._references.cache_clear()
 
 
 class Known(nn.Module):
@@ -35,6 +38,8 @@ class Known(nn.Module):
 class Uniform(Known):
     """Gives all 256 levels the same probability."""
 
+    tasks: tuple[str, ...] = ("likelihood",)
+
     def log_prob_bound(self, images: Tensor) -> Tensor:
         assert not self.training
         torch.rand(1)  # a bound may draw
@@ -43,6 +48,8 @@ class Uniform(Known):
 
 class Memory(Known):
     """Draws the test images themselves, or only one of them over and over."""
+
+    tasks: tuple[str, ...] = ("images",)
 
     def __init__(self, collapsed: bool = False) -> None:
         super().__init__()
@@ -63,6 +70,7 @@ class Coin(Memory):
     """Tosses a coin for each black-and-white pixel; the more samples, the luckier."""
 
     binary = True
+    tasks = ("likelihood", "images")
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,6 +87,8 @@ class Coin(Memory):
 
 class Oracle(Known):
     """Knows each third label."""
+
+    tasks = ("classes",)
 
     def forward(self, images: Tensor) -> Tensor:
         labels = fashion_mnist("test").labels[self.calls : self.calls + len(images)].clone()
@@ -159,3 +169,83 @@ def test_references_and_report() -> None:
     assert table[0] == "negative bound           240.00  nats per black-and-white test image"
     assert table[1].endswith("nats, estimated with 1,000 importance samples")
     assert f"{floors['frechet_distance_binary']:.3f} for black-and-white training" in table[2]
+
+
+def test_every_module_is_left_in_its_mode_even_after_an_error() -> None:
+    class Broken(Uniform):
+        def log_prob_bound(self, images: Tensor) -> Tensor:
+            raise RuntimeError("broken")
+
+    for model in (Uniform(), Broken()):
+        model.frozen = nn.BatchNorm1d(2).eval()
+        model.train()
+        model.frozen.eval()
+        with contextlib.suppress(RuntimeError):
+            evaluate(model, images=20)
+        assert model.training
+        assert not model.frozen.training
+
+
+def test_models_in_float64_are_measured() -> None:
+    for model in (VAE(width=2), RowRNN(hidden_size=2), Classifier(width=2), GAN(hidden_size=4)):
+        figures = evaluate(model.double(), images=100)
+        assert all(math.isfinite(x) for x in figures.values() if isinstance(x, float))
+    features = image_features(to_float(fashion_mnist("test").images[:5]).double())
+    assert features.dtype == torch.float32
+
+
+def test_every_model_says_what_it_is_measured_by() -> None:
+    for name in zoo.names():
+        card, model = zoo.card(name), zoo.load(name)
+        modules = [evaluation.TASKS[task] for task in model.tasks]
+        assert set(card.metrics) <= {figure for module in modules for figure in module.FIGURES}
+        floors = dict.fromkeys(["frechet_distance", "frechet_distance_binary", "png", "webp"], 1.0)
+        floors |= {"png_sheets": 1.0, "webp_sheets": 1.0}
+        assert len(report(card.metrics, floors)) >= len(card.metrics)
+
+
+def test_references_cannot_be_changed() -> None:
+    references(100)["png"] = 0.0
+    assert references(100)["png"] > 3
+
+
+@pytest.mark.filterwarnings("error")
+def test_few_images_are_spoken_of_before_any_work() -> None:
+    for ask in (lambda: evaluate(Memory(), images=20), lambda: references(20)):
+        with pytest.raises(ValueError, match=r"images must be at least 65, got 20; .* images=1000"):
+            ask()
+    with pytest.raises(UserWarning, match="100 images bias a Fréchet distance .* at least 640"):
+        evaluate(Memory(), images=100)
+    evaluate(Memory(), images=700)
+
+
+def test_a_bias_is_warned_of_once() -> None:
+    with pytest.warns(UserWarning) as warned:
+        evaluate(Memory(), images=100)
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda: evaluate("vae"), TypeError, "takes a model, got str; use evaluate"),  # type: ignore[arg-type]
+        (lambda: evaluate(Uniform), TypeError, "takes a model, got type"),  # type: ignore[arg-type]
+        (lambda: evaluate(Known()), TypeError, r"Known does not say .*tasks = \(\"images\",\)"),
+        (lambda: evaluate(Uniform(), images=2.5), TypeError, "images must be a whole number"),  # type: ignore[arg-type]
+        (lambda: evaluate(Uniform(), images=0), ValueError, "images must be at least 1, got 0"),
+    ],
+)
+def test_mistakes_get_one_sentence(
+    call: Callable[[], object], error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_task_is_answered_by_the_known_ones() -> None:
+    model = Uniform()
+    model.tasks = ("Image",)
+    with pytest.raises(ValueError, match="a task must be one of 'likelihood'.*mean 'images'"):
+        evaluate(model)

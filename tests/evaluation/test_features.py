@@ -13,15 +13,9 @@ from torch_fidelity import feature_extractor_inceptionv3
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from companion.data import fashion_mnist, to_float
-from companion.metrics import (
-    class_shares,
-    frechet_distance,
-    image_features,
-    inception_features,
-)
-from companion.metrics import (
-    features as features_module,
-)
+from companion.evaluation import class_shares, image_features, inception_features
+from companion.evaluation import features as features_module
+from companion.metrics import frechet_distance
 
 
 @pytest.fixture(scope="module")

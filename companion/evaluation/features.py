@@ -5,7 +5,7 @@ where its package and weights are at hand.
 """
 
 import hashlib
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from companion import zoo
 from companion.data import check_images, to_uint8
 from companion.models.classifier import Classifier
 
 
-@cache
-def classifier(device: str = "cpu") -> Classifier:
-    """The feature network: the zoo's `classifier`, loaded once for each device."""
-    from companion import zoo  # lazily: the zoo also measures, by this package
-
+# One at a time, so that a network on a GPU is not held for ever; nobody outside can change it.
+@lru_cache(maxsize=1)
+def _classifier(device: str) -> Classifier:
     model = zoo.load("classifier", device=device)
     assert isinstance(model, Classifier)
     return model
@@ -42,14 +41,14 @@ def image_features(images: Tensor, batch_size: int = 500) -> Tensor:
         TypeError, ValueError: images of another type, range or shape.
     """
     check_images(images, shape=Classifier.image_shape)
-    network = classifier(str(images.device))
+    network = _classifier(str(images.device))
     with torch.no_grad():
-        return torch.cat([network.features(batch) for batch in images.split(batch_size)])
+        return torch.cat([network.features(batch.float()) for batch in images.split(batch_size)])
 
 
 def shares_of_features(features: Tensor) -> Tensor:
     """Share of each class among features (N, 64) from `image_features`: (10,), sums to 1."""
-    network = classifier(str(features.device))
+    network = _classifier(str(features.device))
     with torch.no_grad():
         classes = network.head(F.gelu(features)).argmax(1)
     return torch.bincount(classes, minlength=network.num_classes) / len(features)
@@ -117,7 +116,7 @@ def inception_features(
         return torch.cat([network(batch) for batch in levels.split(batch_size)])
 
 
-@cache
+@lru_cache(maxsize=1)
 def _inception(weights: str, device: str) -> Any:
     try:
         # torchmetrics needs torch-fidelity, and says so only when the network is built.

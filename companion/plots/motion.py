@@ -1,0 +1,166 @@
+"""Animations: pictures or figures that play on a plain page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from companion.checks import integer
+from companion.files import write_file
+from companion.plots.images import check_images, fit, tile
+from companion.plots.look import DPI, INK, PAPER, WIDTH, render
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+
+class Animation:
+    """Frames that play in a notebook and on a plain page: an animated PNG, no codec, no script.
+
+    Made by `animation`. The last line of a cell shows it; `save` writes it to a file.
+    """
+
+    def __init__(self, png: bytes, frames: int, fps: float) -> None:
+        self.png = png
+        self.frames = frames
+        self.fps = fps
+
+    def __repr__(self) -> str:
+        return f"<Animation of {self.frames} frames, {self.frames / self.fps:.1f} s>"
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+    def save(self, path: str | Path) -> None:
+        """Write the animation, whole or not at all, in the format that the name ends in.
+
+        Args:
+            path: ends in `.png` (animated PNG; every current browser plays it) or `.gif` (256
+                colors). A missing folder is made.
+
+        Raises:
+            ValueError: another ending.
+            CheckpointError: the file cannot be written.
+        """
+        ending = Path(path).suffix.lower()
+        if ending not in (".png", ".gif"):
+            raise ValueError(
+                f"an animation is saved as .png or .gif, got {str(path)!r}; "
+                f"use {Path(path).with_suffix('.gif').name!r}"
+            )
+        write_file(path, self.png if ending == ".png" else self._gif())
+
+    def _gif(self) -> bytes:
+        from PIL import Image, ImageSequence
+
+        with Image.open(io.BytesIO(self.png)) as picture:
+            frames, pauses = [], []
+            for frame in ImageSequence.Iterator(picture):
+                pauses.append(frame.info["duration"])
+                frames.append(frame.convert("RGB"))
+                frames[-1].info = {}  # Pillow would take the count of plays from here
+            # GIF counts repetitions, PNG plays; a file without a count plays once.
+            plays = picture.info.get("loop", 0)
+        options = {} if plays == 1 else {"loop": max(plays - 1, 0)}
+        buffer = io.BytesIO()
+        frames[0].save(
+            buffer,
+            format="GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=pauses,
+            **options,
+        )
+        return buffer.getvalue()
+
+
+def animation(
+    frames: Sequence[Tensor | Figure],
+    *,
+    fps: float = 5.0,
+    columns: int = 10,
+    titles: Sequence[str] | None = None,
+    scale: int | None = None,
+    loops: int = 3,
+) -> Animation:
+    """Batches of images, or figures of one size, as frames of an animation.
+
+    It ends on its last frame, which should therefore be the one worth looking at, and which is
+    held for a second between the loops. Motion that never ends makes the text beside it hard
+    to read (WCAG 2.2, criterion 2.2.2), hence the three loops.
+
+    Args:
+        frames: each (N, C, H, W), floats in [0, 1], drawn as a sheet; or figures.
+        fps: frames per second.
+        columns: images per row.
+        titles: a text above each frame ("step 200"), as many as frames.
+        scale: dots per pixel of an image; by default, what fills half the page's width.
+        loops: how often it plays; 0 plays for ever.
+
+    Raises:
+        TypeError, ValueError: frames that are not as described or not of one size.
+    """
+    if isinstance(frames, Tensor):
+        raise TypeError(
+            f"frames must be a list of batches, got one tensor of shape {tuple(frames.shape)}; "
+            "use list(frames) if its first axis counts frames (T, N, C, H, W), else [frames]"
+        )
+    if len(frames) == 0:
+        raise ValueError("frames is empty; pass at least one batch of images or one figure")
+    if titles is not None and len(titles) != len(frames):
+        raise ValueError(f"one title per frame: got {len(titles)} for {len(frames)} frames")
+    if not fps > 0:
+        raise ValueError(f"fps must be positive, got {fps}")
+    pictures = [
+        _picture(frame, columns, titles[i] if titles else "", scale)
+        for i, frame in enumerate(frames)
+    ]
+    sizes = {picture.size for picture in pictures}
+    if len(sizes) > 1:
+        raise ValueError(f"every frame needs the same size, got {sorted(sizes)} dots")
+    pause = round(1000 / fps)
+    buffer = io.BytesIO()
+    pictures[0].save(
+        buffer,
+        format="PNG",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=[pause] * (len(pictures) - 1) + [max(pause, 1000)],
+        loop=loops,
+        optimize=True,
+    )
+    return Animation(buffer.getvalue(), len(pictures), fps)
+
+
+def _picture(frame: Tensor | Figure, columns: int, title: str, scale: int | None) -> Image.Image:
+    """One frame of an animation, gray or in true color; a palette would differ between frames."""
+    from matplotlib.figure import Figure
+    from PIL import Image, ImageDraw, ImageFont
+
+    if isinstance(frame, Figure):
+        picture = render(frame).convert("RGB")
+    else:
+        check_images(frame, "each frame")
+        columns = min(integer("columns", columns), len(frame))
+        scale = (
+            fit(columns, frame.shape[-1] + 2, WIDTH * DPI / 2)
+            if scale is None
+            else integer("scale", scale)
+        )
+        pixels = tile(frame, columns, 2).repeat(scale, 0).repeat(scale, 1)
+        picture = Image.fromarray(pixels)
+        if frame.shape[1] == 1:
+            picture = picture.convert("L")
+    if title:
+        band = 30
+        room = Image.new(picture.mode, (picture.width, picture.height + band), PAPER)
+        room.paste(picture, (0, band))
+        place = ImageDraw.Draw(room)
+        place.text((6, 6), title, fill=INK, font=ImageFont.load_default(17))
+        picture = room
+    return picture
