@@ -197,7 +197,6 @@ def test_a_picture_needs_no_expect_and_a_wanted_error_is_allowed(tmp_path: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_strict_nbval_catches_what_the_gate_cannot_see(tmp_path: Path) -> None:
     line = "expect('x', 4.3, below=4.6)"
     # source, what is stored, and what nbval must say: passed or failed

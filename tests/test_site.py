@@ -22,8 +22,6 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Browser, Page, sync_playwright
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
 REPOSITORY = "github/images-from-noise/images-from-noise/blob/main"
@@ -47,7 +45,8 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 
-pytestmark = pytest.mark.timeout(900)  # the first test waits for the visits to all pages
+# The first test waits for the visits to all pages.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 # What the theme brings along and the book cannot mend without forking it.
 THEME_RULES = {
