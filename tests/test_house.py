@@ -16,11 +16,7 @@ LAYERS = (  # each part imports what stands in the rows above it, and beside it
     "zoo",
     "evaluation",
     "experiments homework",
-<<<<<<< HEAD
-    "cli __main__ companion",  # companion/__init__.py, the front door, brings the parts on demand
-=======
     "cli companion __main__",  # the front door, which brings the parts on demand; python -m
->>>>>>> ci
 )
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts.split()}
 APART = {"models", "training"}  # side by side, and strangers to each other
