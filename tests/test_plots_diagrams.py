@@ -32,7 +32,7 @@ DEMOS: dict[str, dict[str, Any]] = {
             ("discriminator", "logit", "1"),
             ("discriminator", "generator", "gradient"),
         ],
-        "rows": {"data x": 0.5, "noise z": -0.5, "generator": -0.5},
+        "rows": {"data x": -1, "noise z": 0, "generator": 0, "discriminator": 0},
         "players": {
             "the generator moves only its own parameters": ["generator"],
             "the discriminator moves only its own parameters": ["discriminator"],
@@ -48,7 +48,7 @@ DEMOS: dict[str, dict[str, Any]] = {
             ("x3", "cell 3"),
             ("cell 3", "y"),
         ],
-        "rows": {"h0": 0, "x1": 1, "x2": 1, "x3": 1},
+        "rows": {"h0": 0, "cell 1": 0, "cell 2": 0, "cell 3": 0, "x1": 1, "x2": 1, "x3": 1},
     },
     "an LSTM": {
         "arrows": [

@@ -1,5 +1,7 @@
 """What a stored notebook must be, checked without running it: `python -m book._tools.gate [...]`.
 
+With `--measure` it prints how long each chapter is to read instead.
+
 nbval compares what a notebook prints now with what it printed when it was stored. It passes a
 notebook that was never run, and it never looks at a figure; this gate does.
 """
@@ -19,6 +21,7 @@ from nbformat import NotebookNode
 from book._tools import INSTALL_CELL, ROOT, name_of, notebooks
 from book._tools.cells import codes, images, line_at, parse, tags, text_of
 from book._tools.claims import claim_fault
+from book._tools.measure import done, limits, measure, table
 
 MAX_BYTES = 1_500_000
 MAX_IMPORTS = 12
@@ -48,6 +51,8 @@ def problems(path: Path) -> list[str]:
     notebook = nbformat.read(path, as_version=4)
     for check in (opening, metadata, code, execution, outputs, figures):
         found += check(notebook)
+    if name_of(path) in done():
+        found += limits(notebook)
     return found
 
 
@@ -168,7 +173,10 @@ def _companion_classes() -> frozenset[str]:
 
 
 def main(arguments: list[str]) -> int:
-    paths = [Path(argument) for argument in arguments] or notebooks()
+    paths = [Path(argument) for argument in arguments if argument != "--measure"] or notebooks()
+    if "--measure" in arguments:
+        print(table({name_of(path): measure(nbformat.read(path, as_version=4)) for path in paths}))
+        return 0
     faults = 0
     for path in paths:
         found = problems(path)

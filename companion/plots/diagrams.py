@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PLAYERS = (BLUE, VERMILION, PURPLE)  # every one readable as text, and apart for all eyes
 BOX, GAP, ROW = 1.0, 0.62, 0.74  # inches: a box's width, the gap for an arrow's text, a row
 HIGH = 0.4  # inches: a box's height
-LAYERS = 5  # boxes side by side that a page of WIDTH inches can hold
+LAYERS = 4  # boxes side by side that a page of WIDTH inches can hold
 
 
 def diagram(
@@ -208,7 +208,7 @@ def _places(layers: dict[str, int], rows: Mapping[str, float]) -> dict[str, tupl
 
 def _lines(order: list[str], arrows: list[tuple[str, str, str]]) -> Figure:
     lines = (len(order) - 1) // LAYERS + 1
-    height = 0.3 + lines * (ROW + 0.3)
+    height = 1.0 + (lines - 1) * (ROW + 0.3)
     with look():
         figure = figure_class()(figsize=(WIDTH, height), dpi=DPI)
         axes = figure.add_axes((0, 0, 1, 1))
@@ -264,7 +264,7 @@ def _arrow(axes: Axes, a: tuple[float, float], b: tuple[float, float], text: str
             color=INK,
             zorder=5,
             bbox=ground,
-        )
+        )  # fmt: skip
 
 
 def _bend(axes: Axes, a: tuple[float, float], b: tuple[float, float], text: str) -> None:
