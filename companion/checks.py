@@ -266,9 +266,10 @@ def floats(name: str, values: Any) -> None:
             f"use torch.as_tensor({name})"
         )
     if not values.is_floating_point():
+        levels = f"companion.data.to_float({name})" if values.dtype == torch.uint8 else ""
         raise TypeError(
             f"{name} must be floats in [0, 1], got {kind(values)}; "
-            f"use {name}.float() / 255 on levels from 0 to 255"
+            f"use {levels or f'{name}.float(), divided by the largest level'}"
         )
 
 

@@ -197,7 +197,7 @@ OTHER_CASES = [
         TypeError,
         "got ndarray",
         "tensor",
-        "image_features",
+        "torch.as_tensor",
     ),
     Case(
         "too few features",
