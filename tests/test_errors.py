@@ -196,7 +196,7 @@ OTHER_CASES = [
         TypeError,
         "got ndarray",
         "tensor",
-        "image_features",
+        "torch.as_tensor",
     ),
     Case(
         "too few features",

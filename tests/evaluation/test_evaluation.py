@@ -220,7 +220,7 @@ def test_few_images_are_spoken_of_before_any_work() -> None:
 
 
 def test_a_bias_is_warned_of_once() -> None:
-    with pytest.warns(UserWarning, match="100 images bias") as warned:
+    with pytest.warns(UserWarning, match="better all 10,000") as warned:
         evaluate(Memory(), images=100)
     assert len(warned) == 1
     assert warned[0].filename == __file__

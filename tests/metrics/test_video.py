@@ -53,14 +53,9 @@ def test_ssim_is_that_of_scikit_image(size: tuple[int, int]) -> None:
     truth = torch.rand(3, 4, 1, *size, generator=rng, dtype=torch.float64)
     predicted = (truth + 0.2 * torch.rand(truth.shape, generator=rng)).clamp(0, 1)
     predicted[0, 0] = 0.0  # no variance at all
-    theirs = [
-        [
-            structural_similarity(a[0].numpy(), b[0].numpy(), data_range=1.0)
-            for a, b in zip(x, y, strict=False)
-        ]
-        for x, y in zip(predicted, truth, strict=False)
-    ]
-    wanted = torch.tensor(theirs, dtype=torch.float64).mean(dim=0)
+    frames = predicted.flatten(0, 2).numpy(), truth.flatten(0, 2).numpy()
+    theirs = [structural_similarity(a, b, data_range=1.0) for a, b in zip(*frames, strict=True)]
+    wanted = torch.tensor(theirs, dtype=torch.float64).view(3, 4).mean(dim=0)
     torch.testing.assert_close(frame_ssim(predicted, truth), wanted, atol=1e-12, rtol=0)
 
 
@@ -98,7 +93,7 @@ def test_mistakes_are_refused() -> None:
         frame_ssim(frames[:, :3], frames)
     with pytest.raises(ValueError, match=r"at least 7 x 7 pixels, .* got 6 x 16; use frame_errors"):
         frame_ssim(frames[..., :6, :], frames[..., :6, :])
-    with pytest.raises(TypeError, match="predicted must be floats .* got uint8; use predicted"):
+    with pytest.raises(TypeError, match="predicted must be floats .* got uint8; use .*to_float"):
         frame_errors((255 * frames).byte(), frames)
     with pytest.raises(ValueError, match="needs at least two frames, got 1"):
         constant_velocity(frames[:, :1])
