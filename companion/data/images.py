@@ -58,7 +58,7 @@ def as_model_input(batch: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor,
 
     def converted(tensor: Tensor) -> Tensor:
         if tensor.dtype == torch.uint8 and tensor.ndim in (4, 5):
-            tensor = to_float(tensor)
+            return tensor.to(dtype).div_(255)
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
     return tuple(converted(tensor) for tensor in batch)

@@ -95,7 +95,7 @@ CASES: dict[str, Case] = {
     ),
     "InfoGAN": Case(
         lambda s: models.InfoGAN(noise_dim=3, width=4, hidden_size=8, image_shape=s),
-        SIDES_OF_FOUR,
+        ((1, 12, 12), (1, 16, 12), (3, 12, 12)),
         alone=False,
     ),
     "Classifier": Case(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from companion import models, train
+from companion.training.hardware import autocast, recurrence_in_float32
 from tests.models.cases import ALL, CASES, Shape
 
 N = 6
@@ -223,7 +224,8 @@ def test_bf16_losses_are_float32(name: str) -> None:
     """A mean of bf16 scores would be as coarse as they are."""
     case = ALL[name]
     model = case.make()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    cpu = torch.device("cpu")
+    with recurrence_in_float32(model, cpu), autocast(cpu, torch.bfloat16):
         for loss in losses_of(model, *case.batch(N)):
             assert loss.dtype == torch.float32
 
@@ -248,4 +250,8 @@ def test_a_copy_and_its_state_are_the_model(name: str) -> None:
     other = case.make(seed=4)
     other.load_state_dict(model.state_dict())
     assert same(other.state_dict(), model.state_dict())
+    if name == "HingeGAN":  # torch's spectral norm cannot be pickled, and says so in two lines
+        with pytest.raises(TypeError, match="HingeGAN cannot be pickled.*save its weights by"):
+            pickle.dumps(model)
+        return
     assert same(pickle.loads(pickle.dumps(model)).state_dict(), model.state_dict())

@@ -16,6 +16,7 @@ from companion.likelihoods import discretized_mixture_log_prob, to_levels
 from companion.models import VQVAE
 from companion.models.quantizer import VectorQuantizer, perplexity
 from companion.models.vq_vae import CodePrior
+from companion.training.hardware import autocast, recurrence_in_float32
 
 
 def images(n: int, *shape: int) -> Tensor:
@@ -174,7 +175,8 @@ def test_commitment_reaches_the_encoder_and_is_not_drowned() -> None:
 def test_bfloat16_loss_is_close_to_float32(moving_average: bool) -> None:
     model, x = small(moving_average=moving_average).eval(), images(16)
     exact = model.autoencoder_loss(x)["loss"].item()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    cpu = torch.device("cpu")
+    with recurrence_in_float32(model, cpu), autocast(cpu, torch.bfloat16):
         assert model.autoencoder_loss(x)["loss"].item() == pytest.approx(exact, rel=0.02)
         rough = model.prior_loss(x).item()
     assert rough == pytest.approx(model.prior_loss(x).item(), rel=0.02)
