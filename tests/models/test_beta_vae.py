@@ -1,6 +1,5 @@
 """The beta-VAE's price: what it is at each step, what is free, and what the history records."""
 
-import copy
 from pathlib import Path
 
 import pytest
@@ -186,36 +185,6 @@ def test_wrong_images_are_refused() -> None:
         small().loss(torch.zeros(2, 3, 8, 8))
     with pytest.raises(TypeError, match="got uint8"):
         small().loss(LEVELS)
-
-
-@pytest.mark.parametrize("size", [28, 32, 64])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_shape_in_is_shape_out(size: int, channels: int) -> None:
-    shape = (channels, size, size)
-    model = BetaVAE(latent_dim=2, width=4, components=2, image_shape=shape)
-    images = to_float(torch.randint(256, (2, *shape)).byte())
-    assert model.loss(images)["loss"].shape == ()
-    assert model.reconstruct(images).shape == images.shape
-    assert model.log_prob_bound(images).shape == (2,)
-    for drawn in (model.sample(2), model.sample(2, mean=True)):
-        assert drawn.shape == images.shape
-        assert drawn.min() >= 0
-        assert drawn.max() <= 1
-
-
-def test_sample_leaves_mode_steps_and_random_state_as_they_were() -> None:
-    model = small(warm_up=4)
-    model.count_step()
-    model.encoder.eval()
-    modes = [module.training for module in model.modules()]
-    state = copy.deepcopy(model.state_dict())
-    before = torch.get_rng_state()
-    first = model.sample(3, rng=torch.Generator().manual_seed(1))
-    assert torch.equal(first, model.sample(3, rng=torch.Generator().manual_seed(1)))
-    assert torch.equal(torch.get_rng_state(), before)
-    assert [module.training for module in model.modules()] == modes
-    assert all(torch.equal(model.state_dict()[name], value) for name, value in state.items())
-    assert model.steps == 1
 
 
 def test_one_player_moves_all_parameters() -> None:

@@ -71,6 +71,15 @@ def test_losses_are_finite_for_one_image_and_for_many(name: str, shape: Shape) -
             assert math.isfinite(loss.item())
 
 
+@each_shape
+def test_a_constructor_leaves_its_argument_alone(name: str, shape: Shape) -> None:
+    given: Any = list(shape)
+    model = ALL[name].build(given)
+    assert given == list(shape)
+    if hasattr(model, "image_shape"):
+        assert model.image_shape == shape
+
+
 @each_model
 def test_a_single_image_is_refused_where_batch_norm_needs_more(name: str) -> None:
     case = ALL[name]

@@ -1,6 +1,5 @@
 """DRAW: windows against loops, the bound against its terms by hand, canvases that add up."""
 
-import copy
 import math
 
 import pytest
@@ -224,40 +223,6 @@ def test_a_step_lowers_the_loss() -> None:
     before = -model.log_prob_bound(images).mean()
     train(model, images, epochs=10, batch_size=16, progress=False)
     assert -model.log_prob_bound(images).mean() < before - 2
-
-
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 12, 20)])
-def test_shape_in_is_shape_out(shape: tuple[int, int, int]) -> None:
-    model = small(shape=shape)
-    images = pixels(2, *shape)
-    assert model.glimpses(images)[0].canvas.shape == (2, *shape)
-    assert model.log_prob_bound(images).shape == (2,)
-    assert model.sample(3).shape == (3, *shape)
-
-
-def test_sample_leaves_model_and_random_state_as_they_were() -> None:
-    model = small()
-    model.encoder.eval()
-    modes = [module.training for module in model.modules()]
-    state = copy.deepcopy(model.state_dict())
-    before = torch.get_rng_state()
-    first = model.sample(4, rng=torch.Generator().manual_seed(1))
-    assert torch.equal(first, model.sample(4, rng=torch.Generator().manual_seed(1)))
-    assert not torch.equal(first, model.sample(4, rng=torch.Generator().manual_seed(2)))
-    assert ((first == 0) | (first == 1)).all()
-    gray = model.sample(4, rng=torch.Generator().manual_seed(1), mean=True)
-    assert ((gray > 0) & (gray < 1)).all()
-    assert torch.equal(torch.get_rng_state(), before)
-    assert not model.log_prob_bound(first).requires_grad
-    assert [module.training for module in model.modules()] == modes
-    assert all(torch.equal(model.state_dict()[name], value) for name, value in state.items())
-
-
-def test_constructor_leaves_its_argument_alone() -> None:
-    shape = [1, 8, 12]
-    DRAW(hidden_size=4, image_shape=shape)  # type: ignore[arg-type]
-    assert shape == [1, 8, 12]
-    assert DRAW.binary
 
 
 def test_mistakes_are_refused() -> None:

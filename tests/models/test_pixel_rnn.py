@@ -1,6 +1,5 @@
 """The pixel models: masks, causality, an exact likelihood, and drawing with what is kept."""
 
-import copy
 import itertools
 import math
 
@@ -281,32 +280,6 @@ def test_low_temperature_is_less_varied() -> None:
     assert spread[0] > spread[1] > spread[2]
     with pytest.raises(ValueError, match="temperature must be positive, got -1"):
         model.sample(1, temperature=-1)
-
-
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("size", [(8, 8), (5, 7)])
-def test_shape_in_is_shape_out(name: str, size: tuple[int, int]) -> None:
-    model = MODELS[name](image_shape=(1, *size))
-    drawn = model.sample(2)
-    assert drawn.shape == (2, 1, *size)
-    assert model.log_prob(drawn).shape == (2,)
-    assert model.pixel_log_prob(drawn).shape == drawn.shape
-    assert 0 <= drawn.min() <= drawn.max() <= 1
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_sample_leaves_model_and_random_state_as_they_were(name: str) -> None:
-    model = tiny(name, 4, 4)
-    model.to_output.eval()
-    modes = [module.training for module in model.modules()]
-    state = copy.deepcopy(model.state_dict())
-    before = torch.get_rng_state()
-    first = model.sample(4, rng=torch.Generator().manual_seed(1))
-    assert torch.equal(first, model.sample(4, rng=torch.Generator().manual_seed(1)))
-    assert torch.equal(torch.get_rng_state(), before)
-    assert [module.training for module in model.modules()] == modes
-    assert all(torch.equal(model.state_dict()[key], value) for key, value in state.items())
-    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("model", [PixelRNN(8), PixelCNN(8)])

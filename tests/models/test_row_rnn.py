@@ -1,7 +1,5 @@
 """The row model: recurrences by hand, causality, an exact likelihood, and drawing from it."""
 
-import copy
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -191,31 +189,6 @@ def test_low_temperature_is_less_varied() -> None:
     assert spread[0] > spread[1] > spread[2]
     with pytest.raises(ValueError, match="temperature must be positive, got -1"):
         model.sample(1, temperature=-1)
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("size", [(28, 28), (32, 32), (5, 7)])
-def test_shape_in_is_shape_out(cell: str, size: tuple[int, int]) -> None:
-    model = RowRNN(cell, hidden_size=4, features=2, image_shape=(1, *size))
-    drawn = model.sample(2)
-    assert drawn.shape == (2, 1, *size)
-    assert model.log_prob(drawn).shape == (2,)
-    assert drawn.min() >= 0
-    assert drawn.max() <= 1
-
-
-def test_sample_leaves_model_and_random_state_as_they_were() -> None:
-    model = RowRNN(hidden_size=4, features=2, image_shape=(1, 4, 4))
-    model.rnn.eval()
-    modes = [module.training for module in model.modules()]
-    state = copy.deepcopy(model.state_dict())
-    before = torch.get_rng_state()
-    first = model.sample(4, rng=torch.Generator().manual_seed(1))
-    assert torch.equal(first, model.sample(4, rng=torch.Generator().manual_seed(1)))
-    assert torch.equal(torch.get_rng_state(), before)
-    assert [module.training for module in model.modules()] == modes
-    assert all(torch.equal(model.state_dict()[name], value) for name, value in state.items())
-    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_wrong_arguments_are_refused() -> None:
