@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from companion.game import Player
     from companion.training import train
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 __all__ = [
     "Player",

@@ -40,7 +40,7 @@ class PixelModel(nn.Module):
 
     Args:
         width: length of the vector at each pixel.
-        components, levels, image_shape: see :class:`PixelRNN`.
+        components, levels, image_shape: see :class:`~companion.models.pixel_rnn.PixelRNN`.
     """
 
     tasks = ("likelihood", "images")

@@ -109,7 +109,8 @@ class VQVAE(nn.Module):
         components: mixture components per pixel.
         hidden_size: of the prior's state.
         commitment: :math:`\lambda`, the price of a squared distance from the codebook, in nats.
-        moving_average, revive: how the codebook learns, see :class:`VectorQuantizer`.
+        moving_average, revive: how the codebook learns, see
+            :class:`~companion.models.quantizer.VectorQuantizer`.
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
 
     Raises:

@@ -53,7 +53,7 @@ def train(
 ) -> History:
     r"""Train a model by letting its players move in turn, batch after batch.
 
-    The model says who plays (``model.players()``, see :class:`~companion.Player`); everything
+    The model says who plays (``model.players()``, see :class:`~companion.game.Player`); everything
     else about training is here. For each batch, each player whose turn it is takes one step of
     its optimizer on its own loss while the parameters of the others are held fixed. Calling
     ``train`` again with the same ``run_dir`` resumes a run that was stopped, and ends in the same
