@@ -32,6 +32,10 @@ SETTINGS = [
 class VQVAEWithoutPrior(VQVAE):
     """A VQ-VAE that trains no prior."""
 
+    def __init__(self, *sizes: int, **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self.prior.requires_grad_(False)
+
     def players(self) -> list[Player]:
         return super().players()[:1]
 
