@@ -23,8 +23,8 @@ from companion.evaluation.features import (
     inception_features,
     shares_of_features,
 )
-from companion.evaluation.protocol import Line, Protocol, place
-from companion.layers import evaluating
+from companion.evaluation.protocol import Line, Protocol
+from companion.layers import evaluating, reference
 from companion.likelihoods import binarize
 from companion.metrics import png_bits_per_dimension, webp_bits_per_dimension
 from companion.training import hardware
@@ -95,7 +95,7 @@ def evaluate(
     test = _first(fashion_mnist("test", full=True), images)
     protocol = Protocol(to_float(test.images), test.labels, seed, progress)
     figures: dict[str, Any] = {}
-    with evaluating(model), hardware.own_randomness(place(model).device):
+    with evaluating(model), hardware.own_randomness(reference(model).device):
         torch.manual_seed(seed)
         for task in tasks:
             figures |= TASKS[task].figures(model, protocol)

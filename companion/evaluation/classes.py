@@ -5,14 +5,15 @@ from typing import Any
 
 import torch
 
-from companion.evaluation.protocol import BATCH, Line, Protocol, place
+from companion.evaluation.protocol import BATCH, Line, Protocol
+from companion.layers import reference
 
 FIGURES = ("accuracy",)
 
 
 def figures(model: Any, protocol: Protocol) -> dict[str, Any]:
     """**accuracy**: the share of test images whose largest logit is that of their class."""
-    like = place(model)
+    like = reference(model)
     batches = zip(protocol.images.split(BATCH), protocol.labels.split(BATCH), strict=True)
     right = [
         (model(images.to(like)).argmax(1).cpu() == labels).double()

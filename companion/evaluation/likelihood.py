@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion.evaluation.protocol import BATCH, Line, Protocol, place
+from companion.evaluation.protocol import BATCH, Line, Protocol
+from companion.layers import reference
 from companion.likelihoods import bits_per_dimension
 from companion.metrics.precision import double
 
@@ -24,7 +25,7 @@ def figures(model: Any, protocol: Protocol) -> dict[str, Any]:
     - **negative_bound**, with the model's own number of samples; and, if `log_prob_bound` takes
       a number `k` of them, **negative_log_likelihood**, estimated with 1,000.
     """
-    real, like = protocol.real(model), place(model)
+    real, like = protocol.real(model), reference(model)
 
     def mean_bound(title: str, **options: int) -> Tensor:
         batches = protocol.bar(real.split(BATCH), title)

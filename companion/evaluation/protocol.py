@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from companion.likelihoods import binarize
 from companion.progress import progress_bar
@@ -33,10 +32,3 @@ class Protocol:
     def bar(self, work: Iterable[Any], title: str) -> Iterable[Any]:
         """The parts of some work, counted by a bar if one is wanted."""
         return progress_bar(list(work), desc=title, disable=not self.progress, unit="batch")
-
-
-def place(model: nn.Module) -> Tensor:
-    """An empty tensor on the device and in the type that the model computes in."""
-    floats = (x for x in chain(model.parameters(), model.buffers()) if x.is_floating_point())
-    like = next(floats, torch.empty(0))
-    return like.detach().new_empty(0)

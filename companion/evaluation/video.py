@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from companion.data import moving_fashion
-from companion.evaluation.protocol import BATCH, Line, Protocol, place
+from companion.evaluation.protocol import BATCH, Line, Protocol
+from companion.layers import reference
 from companion.metrics import constant_velocity, copy_last_frame, frame_errors, frame_ssim
 
 FIGURES = (
@@ -25,7 +26,7 @@ def figures(model: Any, protocol: Protocol) -> dict[str, Any]:
     """
     frames, known = model.frames_in + model.frames_out, model.frames_in
     rng = torch.Generator().manual_seed(protocol.seed)
-    like = place(model)
+    like = reference(model)
     sums = dict.fromkeys(FIGURES, 0.0)
     for batch in protocol.bar(protocol.images.split(BATCH), "sequences"):
         sequences = moving_fashion(batch, frames, model.size, rng=rng)

@@ -32,7 +32,7 @@ SETTINGS = [
 class VQVAEWithoutPrior(VQVAE):
     """A VQ-VAE that trains no prior."""
 
-    def __init__(self, *sizes: int, **options: Any) -> None:
+    def __init__(self, *sizes: Any, **options: Any) -> None:
         super().__init__(*sizes, **options)
         self.prior.requires_grad_(False)
 
