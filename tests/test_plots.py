@@ -228,6 +228,13 @@ def test_an_animation_is_saved_as_its_name_says(tmp_path: Path, loops: int) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.png"])
+def test_frames_that_are_all_equal_are_saved_too(tmp_path: Path, name: str) -> None:
+    plots.animation([noise(1)] * 3).save(tmp_path / name)
+    with Image.open(tmp_path / name) as picture:
+        assert getattr(picture, "n_frames", 1) == 1
+
+
 def test_a_film_is_made_by_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here a program that stores what it is given; the next test calls the real one."""
     program = tmp_path / "bin" / "ffmpeg"
@@ -239,7 +246,8 @@ def test_a_film_is_made_by_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent))
-    plots.animation([noise(1, size=5)] * 3, fps=4, scale=1).save(tmp_path / "a.mp4")
+    frames = [noise(1, size=5), *[noise(1, size=5) / 2] * 2]
+    plots.animation(frames, fps=4, scale=1).save(tmp_path / "a.mp4")
     options, size = json.loads((tmp_path / "a.mp4").read_text())
     given = dict(zip(options[::2], options[1::2], strict=True))
     width, height = map(int, given["-video_size"].split("x"))

@@ -63,20 +63,15 @@ class Animation:
         write_file(path, writer())
 
     def _mp4(self) -> bytes:
-        from PIL import Image, ImageSequence
-
         ffmpeg = shutil.which("ffmpeg")
         if ffmpeg is None:
             raise RuntimeError(
                 "an .mp4 needs the program ffmpeg, which is not installed here; save as .gif or "
                 ".png, or install it from your system's packages"
             )
-        with Image.open(io.BytesIO(self.png)) as picture:
-            film = []
-            for frame in ImageSequence.Iterator(picture):  # equal frames became a longer one
-                film += [frame.convert("RGB")] * max(
-                    1, round(frame.info["duration"] * self.fps / 1000)
-                )
+        film = []
+        for frame, pause in self._frames():
+            film += [frame] * max(1, round(pause * self.fps / 1000))
         width, height = (side // 2 * 2 for side in film[0].size)  # H.264 halves the color's sides
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "film.mp4"
@@ -93,15 +88,24 @@ class Animation:
                 raise RuntimeError(f"ffmpeg could not make the .mp4 ({said}); save as .gif or .png")
             return target.read_bytes()
 
-    def _gif(self) -> bytes:
+    def _frames(self) -> list[tuple[Image.Image, float]]:
+        """Pictures and how long each stands, in ms; a PNG holds equal neighbors as one of them."""
         from PIL import Image, ImageSequence
 
         with Image.open(io.BytesIO(self.png)) as picture:
-            frames, pauses = [], []
-            for frame in ImageSequence.Iterator(picture):
-                pauses.append(frame.info["duration"])
-                frames.append(frame.convert("RGB"))
-                frames[-1].info = {}  # Pillow would take the count of plays from here
+            frames = [
+                (frame.convert("RGB"), float(frame.info.get("duration", 1000)))
+                for frame in ImageSequence.Iterator(picture)
+            ]
+        for frame, _ in frames:
+            frame.info = {}  # Pillow would take the count of plays from here
+        return frames
+
+    def _gif(self) -> bytes:
+        from PIL import Image
+
+        frames, pauses = zip(*self._frames(), strict=True)
+        with Image.open(io.BytesIO(self.png)) as picture:
             # GIF counts repetitions, PNG plays; a file without a count plays once.
             plays = picture.info.get("loop", 0)
         options = {} if plays == 1 else {"loop": max(plays - 1, 0)}
