@@ -146,7 +146,7 @@ def test_layers_go_down_where_a_phone_could_not_show_them_side_by_side() -> None
 
 @pytest.mark.parametrize("down", [True, False])
 def test_an_arrow_goes_around_a_box_that_stands_in_its_way(down: bool) -> None:
-    arrows = [("a", "b"), ("b", "c"), ("a", "c", "skip")]
+    arrows = [("a", "b", ""), ("b", "c", ""), ("a", "c", "skip")]
     straight = plots.diagram(arrows, down=down, rows={"a": 0, "b": 1, "c": 0})
     around = plots.diagram(arrows, down=down)
     assert [len(figure.axes[0].lines) for figure in (straight, around)] == [0, 1]
