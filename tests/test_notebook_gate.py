@@ -73,6 +73,14 @@ def error(cell: NotebookNode, *traceback: str) -> None:
 
 
 FAULTS: dict[str, tuple[Callable[[NotebookNode], Any], str]] = {
+    "folded on the page only": (
+        lambda n: n.cells[3].metadata.update(tags=["hide-input"]),
+        "cell 3 must be folded as hide-input says",
+    ),
+    "folded in JupyterLab only": (
+        lambda n: n.cells[3].metadata.update(jupyter={"source_hidden": True}),
+        "cell 3 must be folded as hide-input says",
+    ),
     "never run": (
         lambda n: [c.update(execution_count=None, outputs=[]) for c in n.cells if "outputs" in c],
         "were not run once, from top to bottom",
@@ -243,7 +251,10 @@ def test_executing_stores_the_same_bytes_each_time(tmp_path: Path) -> None:
     done = nbformat.read(path, as_version=4)
     assert [c.execution_count for c in done.cells[1:]] == [1, 2, 3, 4]
     assert [o.output_type for o in done.cells[2].outputs] == ["stream", "execute_result"]
-    assert done.cells[2].metadata == {"tags": ["hide-input"]}
+    assert done.cells[2].metadata == {
+        "tags": ["hide-input"],
+        "jupyter": {"source_hidden": True},  # JupyterLab folds what the page folds
+    }
     assert [*gate.metadata(done), *gate.execution(done), *gate.outputs(done)] == []
     ids = [cell.id for cell in done.cells]
     assert len(set(ids)) == len(ids)

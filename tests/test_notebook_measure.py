@@ -39,6 +39,28 @@ def test_the_measures_are_those_counted_by_hand() -> None:
     assert (found.unfolded, found.untitled) == ((3,), (4,))
 
 
+@pytest.mark.parametrize(
+    ("source", "words", "lines"),
+    [
+        ("```{admonition} A title\n:class: tip\nThree more words\n```", 5, 0),
+        (":::{note}\nTwo words\n:::\nafter it", 4, 0),
+        ("````{exercise} Title\n:label: ex-a\nWrite it:\n```python\nx = 1\n```\ndone\n````", 4, 1),
+        ("::::{dropdown} Why\n:::{tip}\nNested words\n:::\nback\n::::\nout", 5, 0),
+        ("```{figure} a.png\n:alt: what it shows\nIts caption\n```", 2, 0),
+        ("```{code-block} python\nx = 1\n```", 0, 1),
+        ("```\nx = 1\n\ny = 2\n```\nprose", 1, 2),
+        ("~~~python\n# no heading\n~~~", 0, 1),
+        ("```{math}\nx = y\n```", 0, 0),
+        ("$$\nx = y\n$$ (eq)\nprose $$x$$ goes on", 3, 0),
+    ],
+)
+def test_prose_in_directives_are_words_and_fenced_code_is_code(
+    source: str, words: int, lines: int
+) -> None:
+    found = measures.measure(new_notebook(cells=[new_markdown_cell(source)]))
+    assert (found.words, found.first_words, found.first_lines) == (words, words, lines)
+
+
 def test_the_limits_hold_for_the_chapters_that_are_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
+import shutil
 import subprocess
 import sys
 from itertools import combinations
@@ -18,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from companion import plots
+from companion.training import History
 
 
 def noise(n: int = 6, channels: int = 1, size: int = 8) -> Tensor:
@@ -122,6 +125,31 @@ def test_curves_draw_what_they_are_given() -> None:
     assert plots.curves({"a": [1.0]}).axes[0].lines[0].get_marker() == "o"
 
 
+def test_losses_of_very_different_sizes_stand_in_panels_of_their_own() -> None:
+    near = History(steps=[10, 20], losses={"loss": [250.0, 120.0], "distortion": [240.0, 90.0]})
+    (axes,) = near.plot().axes
+    assert (axes.get_ylabel(), len(axes.lines)) == ("loss", 2)
+    far = History(
+        steps=[10, 20],
+        losses={"loss": [2300.0, 250.0], "rate": [0.1, 13.0], "other": [float("nan")] * 2},
+    )
+    figure = far.plot()
+    assert [a.get_ylabel() for a in figure.axes] == ["loss", "rate", "other"]
+    assert [a.get_xlabel() for a in figure.axes] == ["", "", "step"]
+    assert [len(a.lines) for a in figure.axes] == [1, 1, 1]
+    assert figure.axes[1].get_ylim()[1] < 20
+    assert all(a.get_legend() is None for a in figure.axes)
+    drawn(figure)
+
+
+def test_a_figure_that_cannot_open_a_window_says_what_to_do(tmp_path: Path) -> None:
+    figure = plots.curves({"a": [1.0, 2.0]})
+    with pytest.raises(RuntimeError, match=r"no window; .* figure\.savefig\('figure\.png'\)"):
+        figure.show()
+    figure.savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 0
+
+
 def test_smoothing_is_the_mean_of_the_last_numbers() -> None:
     axes: Any = plots.curves({"a": [1.0, 2.0, 3.0, 4.0]}, smooth=2).axes[0]
     assert axes.lines[1].get_ydata().tolist() == [1.0, 1.5, 2.5, 3.5]
@@ -194,10 +222,56 @@ def test_an_animation_is_saved_as_its_name_says(tmp_path: Path, loops: int) -> N
         assert gif.info["duration"] == 250
         # A GIF counts repetitions; without a count it plays once, and 0 is for ever.
         assert gif.info.get("loop") == {0: 0, 1: None, 3: 2}[loops]
-    for name in ("a.mp4", "a.webp", "a"):
-        with pytest.raises(ValueError, match=r"saved as \.png or \.gif, got .*; use 'a\.gif'"):
+    for name in ("a.avi", "a.webp", "a"):
+        with pytest.raises(ValueError, match=r"as \.png, \.gif or \.mp4, got .*; use 'a\.gif'"):
             shown.save(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png"])
+def test_frames_that_are_all_equal_are_saved_too(tmp_path: Path, name: str) -> None:
+    plots.animation([noise(1)] * 3).save(tmp_path / name)
+    with Image.open(tmp_path / name) as picture:
+        assert getattr(picture, "n_frames", 1) == 1
+
+
+def test_a_film_is_made_by_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a program that stores what it is given; the next test calls the real one."""
+    program = tmp_path / "bin" / "ffmpeg"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!{sys.executable}\nimport json, sys\n"
+        "raw = sys.stdin.buffer.read()\n"
+        "open(sys.argv[-1], 'w').write(json.dumps([sys.argv[1:-1], len(raw)]))\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    frames = [noise(1, size=5), *[noise(1, size=5) / 2] * 2]
+    plots.animation(frames, fps=4, scale=1).save(tmp_path / "a.mp4")
+    options, size = json.loads((tmp_path / "a.mp4").read_text())
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    width, height = map(int, given["-video_size"].split("x"))
+    assert size == (2 + 4) * width * height * 3  # the last frame is held for a second
+    assert (given["-framerate"], given["-vf"].split(":")[0]) == ("4", f"crop={width // 2 * 2}")
+
+    program.write_text("#!/bin/sh\necho first >&2; echo no such encoder >&2; exit 1\n")
+    with pytest.raises(
+        RuntimeError, match=r"could not make the \.mp4 \(no such encoder\); save as"
+    ):
+        plots.animation([noise(1, size=5)]).save(tmp_path / "b.mp4")
+    program.unlink()
+    with pytest.raises(RuntimeError, match="needs the program ffmpeg, which is not installed here"):
+        plots.animation([noise(1, size=5)]).save(tmp_path / "b.mp4")
+    assert not (tmp_path / "b.mp4").exists()
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on this machine")
+def test_the_film_of_the_real_ffmpeg_can_be_decoded(tmp_path: Path) -> None:
+    plots.animation([noise(1, size=5)] * 3, fps=4, scale=1).save(tmp_path / "a.mp4")
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-xerror", "-i", str(tmp_path / "a.mp4"), "-f", "null", "-"],
+        check=True,
+    )
 
 
 def test_figures_and_color_can_be_animated() -> None:

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import nn
 
 from companion import plots
 from companion.plots.look import WIDTH
+
+PHONE = 3.58  # inches: the column of a page on a phone of 390 CSS pixels
 
 DEMOS: dict[str, dict[str, Any]] = {
     "a VAE": {
@@ -65,7 +68,47 @@ DEMOS: dict[str, dict[str, Any]] = {
         ],
         "rows": {"cell c": -0.5, "h": 0.5},
     },
-}
+    "an encoder and a decoder": {
+        "arrows": [
+            ("x", "conv 1", "1×28×28"),
+            ("conv 1", "conv 2", "32×14×14"),
+            ("conv 2", "code z", "64×7×7"),
+            ("code z", "deconv 1", "8"),
+            ("deconv 1", "deconv 2", "64×7×7"),
+            ("deconv 2", "logits", "32×14×14"),
+            ("conv 1", "deconv 2", "skip"),
+        ],
+        "players": {"one player moves all": ["conv 1", "conv 2", "deconv 1", "deconv 2"]},
+    },
+    "the two stacks of PixelCNN": {
+        "arrows": [
+            ("image", "vertical 1"),
+            ("image", "horizontal 1"),
+            ("vertical 1", "vertical 2", "32×28×28"),
+            ("vertical 1", "horizontal 1"),
+            ("horizontal 1", "horizontal 2"),
+            ("vertical 2", "horizontal 2"),
+            ("horizontal 2", "1×1 conv", "32×28×28"),
+            ("1×1 conv", "logits", "256×28×28"),
+        ],
+        "rows": {"image": 0.5, "vertical 1": 0, "vertical 2": 0, "horizontal 1": 1,
+                 "horizontal 2": 1, "1×1 conv": 1, "logits": 1},
+    },
+    "DRAW": {
+        "arrows": [
+            ("image x", "read"),
+            ("read", "encoder"),
+            ("encoder", "z", "q(z | x)"),
+            ("z", "decoder"),
+            ("decoder", "write"),
+            ("write", "canvas", "add"),
+            ("canvas", "read", "error"),
+            ("decoder", "read", "where to look"),
+            ("encoder", "encoder", "next step"),
+        ],
+        "players": {"one player moves both networks": ["encoder", "decoder"]},
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DEMOS)
@@ -77,10 +120,36 @@ def test_a_diagram_draws_every_box_once_inside_the_page_and_none_over_another(na
     assert len(boxes) == len(names)
     assert all(written.count(box) == 1 for box in names)
     width, height = figure.get_size_inches()
-    assert width >= WIDTH
+    # Wider than a phone's column, a diagram is scaled down; its letters (10 pt) stay readable.
+    assert width <= 1.45 * PHONE
+    canvas = FigureCanvasAgg(figure).get_renderer()
+    page = figure.get_window_extent(canvas)
+    for text in figure.axes[0].texts:
+        place = text.get_window_extent(canvas)
+        assert page.x0 <= place.x0 < place.x1 <= page.x1, text.get_text()
+        assert page.y0 <= place.y0 < place.y1 <= page.y1, text.get_text()
     for i, box in enumerate(boxes):
         assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0
         assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_layers_go_down_where_a_phone_could_not_show_them_side_by_side() -> None:
+    chain = [("a", "b", "8"), ("b", "c", "8")]
+    wide, tall = plots.diagram(chain), plots.diagram(chain, down=True)
+    assert wide.get_figwidth() > wide.get_figheight()
+    assert tall.get_figwidth() < tall.get_figheight()
+    longer = plots.diagram([*chain, ("c", "d")])
+    assert longer.get_figwidth() < longer.get_figheight()
+    five = [*chain, ("c", "d", "8"), ("d", "e", "8")]
+    assert plots.diagram(five, down=False).get_figwidth() <= WIDTH + 1e-9
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_an_arrow_goes_around_a_box_that_stands_in_its_way(down: bool) -> None:
+    arrows = [("a", "b", ""), ("b", "c", ""), ("a", "c", "skip")]
+    straight = plots.diagram(arrows, down=down, rows={"a": 0, "b": 1, "c": 0})
+    around = plots.diagram(arrows, down=down)
+    assert [len(figure.axes[0].lines) for figure in (straight, around)] == [0, 1]
 
 
 def test_a_network_shows_the_shapes_that_flow_and_leaves_the_model_as_it_was() -> None:

@@ -364,6 +364,12 @@ def test_internal_links_resolve(pages: list[str]) -> None:
     assert not broken
 
 
+def test_a_folded_cell_is_called_by_its_title(pages: list[str]) -> None:
+    folds = [fold for page in pages for fold in soup(SITE / page).select("details.hide > summary")]
+    assert folds
+    assert not [fold for fold in folds if fold.get("aria-label") or not fold.get_text(strip=True)]
+
+
 def test_no_page_names_a_foreign_resource(pages: list[str]) -> None:
     """Scripts, styles, fonts, images and frames are local; what a reader clicks may lead out."""
     foreign = []

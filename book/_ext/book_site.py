@@ -149,6 +149,14 @@ def skip_field_numbers(
     return True if (obj.__doc__ or "").startswith("Alias for field number") else None
 
 
+def name_folded_cells(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Let a screen reader say the title of a folded cell, which a label would replace."""
+    label = ' aria-label="Toggle hidden content"'
+    context["body"] = context.get("body", "").replace(f"<summary{label}>", "<summary>")
+
+
 class BookStyle(PlainStyle):
     """Bibliography entries sorted by author, with authors in full and no bracketed numbers."""
 
@@ -159,6 +167,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     register_plugin("pybtex.style.formatting", "book", BookStyle)
     app.config.mathjax_path = "mathjax/tex-chtml.js"  # type: ignore[attr-defined]
     app.connect("builder-inited", copy_mathjax)
+    app.connect("html-page-context", name_folded_cells)
     app.connect("autodoc-skip-member", skip_field_numbers)
     app.add_directive("model-cards", ModelCards)
     app.add_directive("notebook-times", NotebookTimes)

@@ -91,6 +91,8 @@ def clean(notebook: NotebookNode) -> None:
         cell.metadata = NotebookNode(
             {key: cell.metadata[key] for key in ("tags", "mystnb") if cell.metadata.get(key)}
         )
+        if folded := gate.folded(cell):
+            cell.metadata["jupyter"] = NotebookNode(folded)
         cell.pop("attachments", None)
         cell.id = _id(cell, used)
         if cell.cell_type == "code":

@@ -32,7 +32,7 @@ EXPECT_WITHIN = 2  # code cells after a figure in which its number is checked
 # that writes a class of the package out on the page, for the reader to read.
 TAGS = {"picture", "own-class", "hide-cell", "hide-input", "hide-output", "raises-exception"}
 MIME_TYPES = {"text/plain", "text/latex", "text/markdown", "image/png"}
-CELL_METADATA = {"tags", "mystnb"}
+CELL_METADATA = {"tags", "mystnb", "jupyter"}
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"}
 
@@ -85,10 +85,17 @@ def metadata(notebook: NotebookNode) -> Iterator[str]:
     for i, cell in enumerate(notebook.cells):
         if extra := set(cell.metadata) - CELL_METADATA:
             yield f"cell {i} has the metadata {sorted(extra)}; run book._tools.execute"
+        if dict(cell.metadata.get("jupyter", {})) != folded(cell):
+            yield f"cell {i} must be folded as hide-input says; run book._tools.execute"
         if unknown := set(tags(cell)) - TAGS:
             yield f"cell {i} has the tags {sorted(unknown)}; allowed are {sorted(TAGS)}"
         if re.search(r"#\s*(NBVAL|PYTEST_VALIDATE)_", cell.source):
             yield f"cell {i} has a comment that switches the verification of outputs off"
+
+
+def folded(cell: NotebookNode) -> dict[str, bool]:
+    """What makes JupyterLab fold the cells that the page folds."""
+    return {"source_hidden": True} if "hide-input" in tags(cell) else {}
 
 
 def code(notebook: NotebookNode) -> Iterator[str]:

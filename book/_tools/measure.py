@@ -2,8 +2,9 @@
 
 The first read is the page without the sections headed *Going deeper*, *Exercises*, *Solutions*
 or *Further reading* (up to the next heading of the same or a higher level) and without folded
-cells. Words are those of the prose; fenced code and displayed formulas in Markdown are no prose,
-and lines of a fence count as lines of code.
+cells. Words are those of the prose, which stands in directives (an admonition, an exercise), too;
+fenced code and displayed formulas in Markdown are no prose, and lines of fenced code count as
+lines of code.
 """
 
 import ast
@@ -20,6 +21,11 @@ from book._tools.cells import parse, tags
 FIRST_WORDS, FIRST_LINES, ALL_WORDS, CONTROLS = 2500, 150, 4500, 5
 LATER = re.compile(r"going deeper|exercises?|solutions?|further reading", re.IGNORECASE)
 FOLDED = {"hide-cell", "hide-input"}
+# Fences in Markdown. A directive holds prose, except these.
+FENCE = re.compile(r"\s*(`{3,}|~{3,}|:{3,})\s*(?:\{([\w:-]+)\})?([^`]*)")
+CODE = {"code", "code-block", "code-cell", "literalinclude"}
+SILENT = {"math", "raw", "bibliography", "toctree"}
+TITLED = {"admonition", "card", "dropdown", "exercise"}  # what follows their name is prose
 DONE = ROOT / "book" / "_tools" / "first_read.toml"
 
 
@@ -42,23 +48,17 @@ def measure(notebook: NotebookNode) -> Measures:
     later = 0  # the level of the heading that ended the first read; 0 while it goes on
     for i, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
-            fenced = formula = False
-            for line in cell.source.splitlines():
-                # A directive such as ```{figure} is no code, but what stands in it is no prose.
-                if re.match(r"\s*```", line):
-                    fenced = not fenced
-                elif fenced:
-                    found.first_lines += bool(line.strip()) and not later
-                elif line.count("$$") % 2 or formula:
-                    formula ^= bool(line.count("$$") % 2)
-                else:
-                    if heading := re.match(r"(#+) +(.*)", line):
-                        level = len(heading[1])
-                        if not later or level <= later:
-                            later = level if LATER.match(heading[2]) else 0
-                    count = _words(line)
-                    found.words += count
-                    found.first_words += count * (not later)
+            for kind, line in _lines(cell.source):
+                if kind == "code":
+                    found.first_lines += not later
+                    continue
+                if heading := re.match(r"(#+) +(.*)", line):
+                    level = len(heading[1])
+                    if not later or level <= later:
+                        later = level if LATER.match(heading[2]) else 0
+                count = _words(line)
+                found.words += count
+                found.first_words += count * (not later)
         elif cell.cell_type == "code":
             tree = parse(cell.source)
             calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
@@ -113,6 +113,30 @@ def table(rows: dict[str, Measures]) -> str:
         for name, m in rows.items()
     ]
     return "\n".join(lines)
+
+
+def _lines(source: str) -> Iterator[tuple[str, str]]:
+    """The lines of Markdown that count, each with its kind, "prose" or "code"."""
+    fences: list[tuple[str, str]] = []  # those that are open: the marks, the kind of what is inside
+    formula = False
+    for line in source.splitlines():
+        marks, kind = fences[-1] if fences else ("", "prose")
+        if marks and line.strip().startswith(marks) and not line.strip().strip(marks[0]):
+            fences.pop()
+        elif kind == "prose" and (fence := FENCE.fullmatch(line)):
+            marks, name, title = fence.groups(default="")
+            is_code = not name or name in CODE
+            fences.append((marks, "code" if is_code else "" if name in SILENT else "prose"))
+            if name in TITLED:
+                yield "prose", title
+        elif kind == "code" and line.strip():
+            yield kind, line
+        elif kind == "prose":
+            delimiter = line.count("$$") % 2
+            option = fences and re.match(r"\s*:[\w-]+:(\s|$)", line)
+            if not (formula or delimiter or option):
+                yield kind, line
+            formula ^= bool(delimiter)
 
 
 def _words(line: str) -> int:

@@ -70,6 +70,13 @@ def figure_class() -> type[Figure]:
             picture.save(buffer, format="PNG", optimize=True)
             return {"image/png": buffer.getvalue()}, {"image/png": {"width": picture.width // 2}}
 
+        def show(self, warn: bool = True) -> None:
+            """Refused: no window belongs to the figure."""
+            raise RuntimeError(
+                "this figure belongs to no window; make it the last line of a notebook's cell, or "
+                "write it to a file with figure.savefig('figure.png')"
+            )
+
         def __reduce__(self) -> tuple[Any, ...]:
             # The class is made on first use, so pickle cannot find it by its name.
             return _blank_figure, (), self.__getstate__()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
 class Animation:
     """Frames that play in a notebook and on a plain page: an animated PNG, no codec, no script.
 
-    Made by `animation`. The last line of a cell shows it; `save` writes it to a file.
+    Made by `animation`. The last line of a cell shows it; `save` writes it to a file, in another
+    format if you like.
     """
 
     def __init__(self, png: bytes, frames: int, fps: float) -> None:
@@ -40,30 +44,68 @@ class Animation:
         """Write the animation, whole or not at all, in the format that the name ends in.
 
         Args:
-            path: ends in `.png` (animated PNG; every current browser plays it) or `.gif` (256
-                colors). A missing folder is made.
+            path: ends in `.png` (animated PNG; every current browser plays it), `.gif` (256
+                colors) or, where the program ffmpeg is installed, `.mp4` (H.264; plays once). A
+                missing folder is made.
 
         Raises:
             ValueError: another ending.
+            RuntimeError: a film is asked for, and ffmpeg is missing or could not make it.
             CheckpointError: the file cannot be written.
         """
-        ending = Path(path).suffix.lower()
-        if ending not in (".png", ".gif"):
+        writers = {".png": lambda: self.png, ".gif": self._gif, ".mp4": self._mp4}
+        writer = writers.get(Path(path).suffix.lower())
+        if writer is None:
             raise ValueError(
-                f"an animation is saved as .png or .gif, got {str(path)!r}; "
+                f"an animation is saved as .png, .gif or .mp4, got {str(path)!r}; "
                 f"use {Path(path).with_suffix('.gif').name!r}"
             )
-        write_file(path, self.png if ending == ".png" else self._gif())
+        write_file(path, writer())
 
-    def _gif(self) -> bytes:
+    def _mp4(self) -> bytes:
+        ffmpeg = shutil.which("ffmpeg")
+        if ffmpeg is None:
+            raise RuntimeError(
+                "an .mp4 needs the program ffmpeg, which is not installed here; save as .gif or "
+                ".png, or install it from your system's packages"
+            )
+        film = []
+        for frame, pause in self._frames():
+            film += [frame] * max(1, round(pause * self.fps / 1000))
+        width, height = (side // 2 * 2 for side in film[0].size)  # H.264 halves the color's sides
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "film.mp4"
+            command = [
+                ffmpeg, "-loglevel", "error", "-f", "rawvideo", "-pixel_format", "rgb24",
+                "-video_size", f"{film[0].width}x{film[0].height}", "-framerate", str(self.fps),
+                "-i", "-", "-vf", f"crop={width}:{height}:0:0", "-pix_fmt", "yuv420p",
+                "-movflags", "+faststart", str(target),
+            ]  # fmt: skip
+            raw = b"".join(frame.tobytes() for frame in film)
+            done = subprocess.run(command, input=raw, capture_output=True, check=False)
+            if done.returncode or not target.exists():
+                said = done.stderr.decode(errors="replace").strip().split("\n")[-1]
+                raise RuntimeError(f"ffmpeg could not make the .mp4 ({said}); save as .gif or .png")
+            return target.read_bytes()
+
+    def _frames(self) -> list[tuple[Image.Image, float]]:
+        """Pictures and how long each stands, in ms; a PNG holds equal neighbors as one of them."""
         from PIL import Image, ImageSequence
 
         with Image.open(io.BytesIO(self.png)) as picture:
-            frames, pauses = [], []
-            for frame in ImageSequence.Iterator(picture):
-                pauses.append(frame.info["duration"])
-                frames.append(frame.convert("RGB"))
-                frames[-1].info = {}  # Pillow would take the count of plays from here
+            frames = [
+                (frame.convert("RGB"), float(frame.info.get("duration", 1000)))
+                for frame in ImageSequence.Iterator(picture)
+            ]
+        for frame, _ in frames:
+            frame.info = {}  # Pillow would take the count of plays from here
+        return frames
+
+    def _gif(self) -> bytes:
+        from PIL import Image
+
+        frames, pauses = zip(*self._frames(), strict=True)
+        with Image.open(io.BytesIO(self.png)) as picture:
             # GIF counts repetitions, PNG plays; a file without a count plays once.
             plays = picture.info.get("loop", 0)
         options = {} if plays == 1 else {"loop": max(plays - 1, 0)}

@@ -25,6 +25,7 @@ def curves(
     references: Mapping[str, float] | None = None,
     smooth: int = 1,
     log: bool = False,
+    panels: bool = False,
     height: float = 3.0,
 ) -> Figure:
     """Lines over one axis: losses over steps, a score over sample counts, a density.
@@ -34,9 +35,12 @@ def curves(
         x: the position of each number; by default 1, 2, 3, ...
         xlabel, ylabel: what the axes measure, with the unit: "ELBO (nats per image)".
         references: name -> a value drawn as a dotted horizontal line, such as {"2 log 2": 1.386}.
+            With panels, it stands in each of them.
         smooth: with k > 1, each line is the mean of the last k numbers; the numbers stay faint.
         log: a logarithmic vertical axis.
-        height: of the figure, in inches.
+        panels: a panel for each series, one below the other, where one axis would flatten the
+            smaller ones; the panel's vertical axis then has the name of the series.
+        height: of the figure, or of each panel, in inches.
 
     Raises:
         TypeError: the series are no mapping.
@@ -50,7 +54,8 @@ def curves(
     if not series:
         raise ValueError('series is empty; pass at least one, as in curves({"loss": losses})')
     smooth = integer("smooth", smooth)
-    figure, axes = subplots(height=height)
+    count = len(series) if panels else 1
+    figure, grid = subplots(count, height=height * count, sharex=True, squeeze=False)
     for i, (name, values) in enumerate(series.items()):
         y = torch.as_tensor(values, dtype=torch.float64).detach().cpu().flatten()
         steps = torch.arange(1, len(y) + 1) if x is None else torch.as_tensor(x).detach().cpu()
@@ -59,22 +64,25 @@ def curves(
                 f"{name!r} has {len(y)} numbers and x has {len(steps)}; "
                 "they must be as many, and at least one"
             )
+        axes = grid[i % count, 0]
         color, line = COLORS[i % len(COLORS)], LINES[i % len(LINES)]
         if smooth > 1:
             axes.plot(steps, y, color=color, linestyle="-", alpha=0.25, linewidth=0.8)
             y = _trailing_mean(y, smooth)
         marker = "o" if len(y) == 1 else ""
         axes.plot(steps, y, color=color, linestyle=line, marker=marker, label=name)
-    for name, value in (references or {}).items():
-        axes.axhline(value, color=FAINT, linestyle=":", linewidth=1.2)
-        axes.annotate(
-            name, (1, value), xycoords=("axes fraction", "data"), xytext=(-3, 3),
-            textcoords="offset points", ha="right", fontsize=8, color=INK,
-        )  # fmt: skip
-    if log:
-        axes.set_yscale("log")
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    if len(series) > 1:
+    for axes, label in zip(grid[:, 0], series if panels else [ylabel], strict=True):
+        for name, value in (references or {}).items():
+            axes.axhline(value, color=FAINT, linestyle=":", linewidth=1.2)
+            axes.annotate(
+                name, (1, value), xycoords=("axes fraction", "data"), xytext=(-3, 3),
+                textcoords="offset points", ha="right", fontsize=8, color=INK,
+            )  # fmt: skip
+        if log:
+            axes.set_yscale("log")
+        axes.set(ylabel=label)
+    axes.set(xlabel=xlabel)
+    if len(series) > 1 and not panels:
         axes.legend(loc="best", fontsize=9)
     return figure
 

@@ -51,10 +51,18 @@ class History:
             values.append(averages.get(name, values[-1] if values else float("nan")))
 
     def plot(self) -> Figure:
-        """Curves of all losses over the steps."""
+        """Curves of all losses over the steps, each in its own panel if their sizes differ much.
+
+        The size of a loss is its largest absolute value; more than tenfold is much.
+        """
         from companion import plots
 
-        return plots.curves(self.losses, x=self.steps, xlabel="step", ylabel="loss")
+        sizes = [
+            max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+            for values in self.losses.values()
+        ]
+        panels = max(sizes, default=0.0) > 10 * min(sizes, default=0.0)
+        return plots.curves(self.losses, x=self.steps, panels=panels, height=1.8 if panels else 3.0)
 
 
 class NotFiniteError(FloatingPointError):
