@@ -135,7 +135,7 @@ def spread_components(bias: Tensor, channels: int = 1) -> None:
         channels: C.
     """
     _, means, log_scales = bias.view(3, -1, channels)
-    means.copy_(torch.linspace(0, 0.8, len(means))[:, None].expand_as(means))
+    means.copy_(torch.linspace(0, 0.8, len(means), device=bias.device)[:, None].expand_as(means))
     log_scales.fill_(-2.0)
 
 

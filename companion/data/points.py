@@ -67,7 +67,7 @@ def ring_of_gaussians(
             f"radius + 6 * sigma must not exceed 0.5, so that the points lie in the unit square, "
             f"got radius={radius} and sigma={sigma}; choose a smaller one of them"
         )
-    centers = ring_centers(modes, radius)
+    centers = ring_centers(modes, radius).to(noise.home(rng))
     mode = noise.integers(modes, n, like=centers, rng=rng)
     offset = noise.normal(n, 2, 1, 1, like=centers, rng=rng)
     return (centers[mode] + sigma * offset).clamp(0, 1)  # beyond six sigma in one of 5e8 draws

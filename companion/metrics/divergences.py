@@ -99,6 +99,7 @@ def gaussian_kl_divergence(mean_p: Tensor, std_p: Tensor, mean_q: Tensor, std_q:
         mean_p, std_p, mean_q, std_q: tensors of shapes that broadcast, the standard deviations
             positive. With mean_q = 0 and std_q = 1 it is :func:`companion.models.vae.gaussian_kl`.
     """
+    std_p, mean_q, std_q = (x.to(mean_p.device) for x in (std_p, mean_q, std_q))
     square = std_p**2 + (mean_p - mean_q) ** 2
     return torch.log(std_q / std_p) + square / (2 * std_q**2) - 0.5
 
@@ -134,6 +135,7 @@ def gaussian_wasserstein_distance(
 
     Source: Dowson and Landau (1982) for the second; the first is the mean of a folded normal.
     """
+    std_p, mean_q, std_q = (x.to(mean_p.device) for x in (std_p, mean_q, std_q))
     delta, s = mean_p - mean_q, (std_p - std_q).abs()
     # Equal widths: the limit is |delta|. The unused branch of each `where` is kept finite, for
     # its gradient would be NaN otherwise.

@@ -49,7 +49,8 @@ def best_matching(counts: Tensor) -> Tensor:
         raise ValueError(
             f"counts must be square, got {tuple(counts.shape)}; use contingency(codes, labels, K)"
         )
-    return torch.as_tensor(linear_sum_assignment(counts.cpu(), maximize=True)[1])
+    columns = linear_sum_assignment(counts.cpu(), maximize=True)[1]
+    return torch.as_tensor(columns, device=counts.device)
 
 
 def mutual_information(counts: Tensor) -> float:

@@ -77,7 +77,8 @@ class Run:
     def save(self, step: int, history: History) -> None:
         """Write a checkpoint; weights that are not finite never replace an earlier one."""
         for update in self.updates:
-            if not all(bool(weight.isfinite().all()) for weight in update.parameters):
+            finite = [weight.isfinite().all() for weight in update.parameters]
+            if not torch.stack(finite).all():  # one look at the device for all of them
                 raise self.refused(
                     NotFiniteError(f"a weight of player {update.player.name!r}", step)
                 )

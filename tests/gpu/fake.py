@@ -205,6 +205,26 @@ def _backward(self: Tensor, gradient: Tensor | None = None, **_: Any) -> None:
     gradients([self], [gradient])
 
 
+# ---- Modules -----------------------------------------------------------------------------------
+
+
+def _to(
+    self: nn.Module,
+    device: torch.device | str | None = None,
+    memory_format: torch.memory_format | None = None,
+) -> nn.Module:
+    """``Module.to``, which cannot exchange what stands behind a parameter without values."""
+    if device is None:  # the order of memory is none of our business
+        return self
+    with torch.no_grad():
+        for module in self.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                setattr(module, name, nn.Parameter(parameter.to(device), parameter.requires_grad))
+            for name, buffer in module.named_buffers(recurse=False):
+                setattr(module, name, buffer.to(device))
+    return self
+
+
 # ---- The whole -----------------------------------------------------------------------------------
 
 
@@ -215,7 +235,7 @@ def _is_available() -> bool:
 
 @contextlib.contextmanager
 def pretended_gpu() -> Iterator[Watch]:
-    """Inside, ``tensor.to(CUDA)`` and `on_gpu` work: shapes, types and devices, no values."""
+    """Inside, ``.to(CUDA)`` and ``train`` work: shapes, types and devices, no values."""
     watch = Watch()
     with contextlib.ExitStack() as stack:
         for owner, name, value in (
@@ -227,7 +247,11 @@ def pretended_gpu() -> Iterator[Watch]:
             (torch.cuda, "get_device_capability", lambda device=None: (9, 0)),
             (torch.cuda, "is_current_stream_capturing", lambda: False),
             (torch.autograd, "grad", _grad),
+            (torch.cuda, "mem_get_info", lambda device=None: (2**34, 2**34)),
+            (torch.cuda, "get_rng_state", lambda device=None: torch.empty(16, dtype=torch.uint8)),
+            (torch.cuda, "set_rng_state", lambda state, device=None: None),
             (Tensor, "backward", _backward),
+            (nn.Module, "to", _to),
         ):
             stack.enter_context(mock.patch.object(owner, name, value))
         # A copy of a model stays in the mode that its tensors belong to.
@@ -238,15 +262,3 @@ def pretended_gpu() -> Iterator[Watch]:
         stack.enter_context(FakeTensorMode())
         stack.enter_context(watch)
         yield watch
-
-
-def on_gpu(model: nn.Module) -> nn.Module:
-    """``model.to(CUDA)``, which cannot exchange what stands behind a parameter without values."""
-    with torch.no_grad():
-        for module in model.modules():
-            for name, parameter in module.named_parameters(recurse=False):
-                moved = nn.Parameter(parameter.to(CUDA), parameter.requires_grad)
-                setattr(module, name, moved)
-            for name, buffer in module.named_buffers(recurse=False):
-                setattr(module, name, buffer.to(CUDA))
-    return model
