@@ -7,6 +7,7 @@ from companion.checks.arguments import (
     kind,
     number,
     one_of,
+    shown,
     suggestion,
     unknown_name,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "pixel_type",
     "pixels",
     "same_shape",
+    "shown",
     "suggestion",
     "unknown_name",
     "values_are_readable",

@@ -70,6 +70,17 @@ def figure_class() -> type[Figure]:
             picture.save(buffer, format="PNG", optimize=True)
             return {"image/png": buffer.getvalue()}, {"image/png": {"width": picture.width // 2}}
 
+        def show(self, *_: Any, **__: Any) -> None:
+            """A figure made without pyplot has no window.
+
+            Raises:
+                RuntimeError: always, with the two ways to see it.
+            """
+            raise RuntimeError(
+                "this figure has no window to show; name it in the last line of a notebook's cell, "
+                'or use figure.savefig("figure.png") in a script'
+            )
+
         def __reduce__(self) -> tuple[Any, ...]:
             # The class is made on first use, so pickle cannot find it by its name.
             return _blank_figure, (), self.__getstate__()
