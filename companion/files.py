@@ -177,8 +177,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _verify(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     if "sha256" not in metadata:
         raise CheckpointError(
-            f"{path} was not written by companion, for it has no checksum; read weights by "
-            "companion.files.load_model(path, model), or choose another file or folder"
+            f"{path} is damaged or was not written by companion: it has no checksum; "
+            "choose another file or folder, or delete it and train again"
         )
     if metadata["sha256"] != _checksum(tensors, metadata.get("notes", "")):
         raise CheckpointError(

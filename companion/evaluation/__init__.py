@@ -96,6 +96,7 @@ def evaluate(
             f"{tuple(shape)}; use companion.metrics.frechet_distance(a, b) on features (N, D) of "
             "your own images"
         )
+    checks.seed(seed)
     if images is not None:
         checks.integer("images", images, remedy="use images=1000 for a quick look")
         if "images" in tasks:

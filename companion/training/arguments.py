@@ -213,7 +213,7 @@ def check_options(
         TypeError, ValueError: with what would do.
     """
     checks.integer("epochs", epochs, remedy="use epochs=5, say")
-    checks.integer("seed", seed, least=0, most=2**63 - 1, remedy="use seed=0")
+    checks.seed(seed)
     checks.integer("accumulate", accumulate, remedy="use 1 to take each batch whole")
     checks.one_of("schedule", schedule, ("constant", "cosine"))
     check_callback("on_record", on_record, "step", "losses")
