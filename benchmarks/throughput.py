@@ -22,6 +22,7 @@ from benchmarks import ways
 from benchmarks.comparisons import Comparison, cpu_comparisons, gpu_comparisons
 from benchmarks.ways import Run
 from companion.data import LabeledImages, fashion_mnist
+from companion.files import write_file
 from companion.machine import processor
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -123,7 +124,7 @@ def main(rounds: int = 7, steps: int = 20, results: Path = RESULTS) -> list[dict
     else:
         print("no GPU: compile + bf16 not measured")
     document = {"machine": machine(), "rounds": rounds, "import": imports, "rows": rows}
-    results.write_text(json.dumps(document, indent=2) + "\n")
+    write_file(results, (json.dumps(document, indent=2) + "\n").encode())
     return rows
 
 

@@ -175,7 +175,12 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _verify(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    if metadata.get("sha256") != _checksum(tensors, metadata.get("notes", "")):
+    if "sha256" not in metadata:
+        raise CheckpointError(
+            f"{path} is damaged or was not written by companion: it has no checksum; "
+            "choose another file or folder, or delete it and train again"
+        )
+    if metadata["sha256"] != _checksum(tensors, metadata.get("notes", "")):
         raise CheckpointError(
             f"{path} does not have the content that was saved: its checksum differs; "
             "delete it and train again, or take an earlier copy"

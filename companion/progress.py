@@ -17,9 +17,14 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
     if _in_notebook() and "file" not in options and not options.get("disable"):
         options |= {"file": _NotebookDisplay(), "ascii": False, "ncols": 90}
         return tqdm(iterable, leave=False, **options)
-    if "file" not in options and (sys.stderr is None or sys.stderr.closed):
+    if "file" not in options and not has_stderr():
         options["disable"] = True
     return tqdm(iterable, leave=False, dynamic_ncols=True, **options)
+
+
+def has_stderr() -> bool:
+    """Whether there is a standard error to write to: a daemon, or pythonw, has none."""
+    return sys.stderr is not None and not sys.stderr.closed
 
 
 def _in_notebook() -> bool:

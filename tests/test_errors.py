@@ -426,7 +426,9 @@ def test_a_checkpoint_of_another_run(tmp_path: Path) -> None:
     small_run(tmp_path)
     with pytest.raises(CheckpointError) as caught:
         small_run(tmp_path, epochs=2, seed=1)
-    check_sentence(caught.value, "seed was 0, now 1", "another run", "same settings")
+    check_sentence(
+        caught.value, "seed was 0, now 1", "another run", "same data, model and settings"
+    )
 
 
 def test_a_missing_checkpoint(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from companion.checks.arguments import (
     kind,
     number,
     one_of,
+    seed,
+    shown,
     suggestion,
     unknown_name,
 )
@@ -39,6 +41,8 @@ __all__ = [
     "pixel_type",
     "pixels",
     "same_shape",
+    "seed",
+    "shown",
     "suggestion",
     "unknown_name",
     "values_are_readable",

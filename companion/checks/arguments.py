@@ -39,6 +39,16 @@ def integer(
     return number
 
 
+def seed(value: Any) -> int:
+    """The seed, if it is a whole number that torch's generators take.
+
+    Raises:
+        TypeError: no whole number.
+        ValueError: negative, or 2**63 and more.
+    """
+    return integer("seed", value, least=0, most=2**63 - 1, remedy="use seed=0")
+
+
 def number(
     name: str,
     value: Any,

@@ -101,7 +101,8 @@ def more_than_one(name: str, batch: Tensor) -> None:
     if len(batch) < 2:
         raise ValueError(
             f"{name} must be at least 2 in training mode, for batch norm takes a variance over "
-            f"them, got {len(batch)}; give a larger batch, or call model.eval() first"
+            f"them, got {len(batch)}; give a larger batch (train: a larger batch_size, or a "
+            "smaller accumulate), or call model.eval() first"
         )
 
 

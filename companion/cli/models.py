@@ -29,7 +29,10 @@ def sample(
     """Draw a sheet of new images."""
     import torch
 
+    from companion import checks
     from companion.files import save_images
+
+    checks.seed(seed)
 
     if out.suffix.lower() != ".png":
         raise ValueError(f"the picture is a PNG, got the name {out}; use --out sheet.png, say")

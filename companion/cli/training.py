@@ -54,23 +54,28 @@ def train(
     training.pick_precision(precision, training.pick_device(device))
     images, labels = data.fashion_mnist("train", full=full)
     torch_seed(options["seed"])
+    stopped = f"stopped; the same command resumes it from {out / CHECKPOINT}"
     model = recipe.build()
     with contextlib.nullcontext() if resume else earlier_run_aside(out):
-        history = training.train(
-            model,
-            *((images, labels) if recipe.labels else (images,)),
-            device=device,
-            precision=precision,
-            compile=compile,
-            run_dir=out,
-            on_record=training.tensorboard(out) if tensorboard else None,
-            progress=not quiet,
-            **options,
-        )
+        try:
+            history = training.train(
+                model,
+                *((images, labels) if recipe.labels else (images,)),
+                device=device,
+                precision=precision,
+                compile=compile,
+                run_dir=out,
+                on_record=training.tensorboard(out) if tensorboard else None,
+                progress=not quiet,
+                **options,
+            )
+        except SystemExit:  # a signal other than that of Ctrl-C
+            say(stopped, quiet)
+            raise
     if not is_first_process():
         return
     if history.interrupted:
-        say(f"stopped; the same command resumes it from {out / CHECKPOINT}", quiet)
+        say(stopped, quiet)
         raise typer.Exit(130)
     zoo.save(
         model,
@@ -127,7 +132,9 @@ def torch_seed(seed: int) -> None:
     """Seed the initial weights; this process is ours alone."""
     import torch
 
-    torch.manual_seed(seed)
+    from companion import checks
+
+    torch.manual_seed(checks.seed(seed))
 
 
 def is_first_process() -> bool:

@@ -80,6 +80,17 @@ def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
         ValueError: wrong dimensions, channels or size; NaN; values outside [0, 1].
     """
     checks.pixel_type("images", images)
+    check_shape(images, shape)
+    if checks.values_are_readable(images):
+        checks.pixel_range("images", images)
+
+
+def check_shape(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
+    """Refuse any shape but (N, C, H, W), as :func:`check_images` does, of levels and floats alike.
+
+    Raises:
+        ValueError: wrong dimensions, channels or size; no pixel at all.
+    """
     given = tuple(images.shape)
     wanted = "(N, C, H, W)" if shape is None else f"(N, {shape[0]}, {shape[1]}, {shape[2]})"
     if images.ndim != 4 or (shape is not None and given[1:] != tuple(shape)):
@@ -87,8 +98,6 @@ def check_images(images: Tensor, shape: tuple[int, ...] | None = None) -> None:
         raise ValueError(f"images must have shape {wanted}, got {given}; {remedy}")
     if images.numel() == 0:
         raise ValueError(f"images must hold at least one pixel, got shape {given}; check the slice")
-    if checks.values_are_readable(images):
-        checks.pixel_range("images", images)
 
 
 def check_labels(labels: Tensor, n_classes: int) -> None:

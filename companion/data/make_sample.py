@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from companion.data.fashion import CLASS_NAMES, PREFIXES, SAMPLE_FOLDER, fashion_mnist
+from companion.files import write_file
 
 IMAGES_PER_CLASS = {"train": 1000, "test": 200}
 
 
 def make_sample(folder: Path) -> dict[str, str]:
     """Write the four archives to ``folder`` and return the SHA-256 of each one's content."""
-    folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for split, prefix in PREFIXES.items():
         images, labels = fashion_mnist(split, full=True)
@@ -34,7 +34,7 @@ def make_sample(folder: Path) -> dict[str, str]:
             (f"{prefix}-labels-idx1-ubyte", labels[rows].to(torch.uint8)),
         ):
             content = idx(array)
-            (folder / f"{name}.gz").write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
+            write_file(folder / f"{name}.gz", gzip.compress(content, compresslevel=9, mtime=0))
             digests[name] = hashlib.sha256(content).hexdigest()
     return digests
 

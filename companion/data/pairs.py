@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from companion import checks
+
 
 @dataclass(frozen=True)
 class Unpaired:
@@ -15,10 +17,21 @@ class Unpaired:
 
     Attributes:
         a, b: each (N, ...), with an N of its own.
+
+    Raises:
+        TypeError: one of them is no tensor of rows.
     """
 
     a: Tensor
     b: Tensor
+
+    def __post_init__(self) -> None:
+        for name, tensor in (("a", self.a), ("b", self.b)):
+            if not isinstance(tensor, Tensor) or tensor.ndim == 0:
+                raise TypeError(
+                    f"{name} must be a tensor with a row for each image, got "
+                    f"{checks.shown(tensor)}; use torch.as_tensor(array), or torch.stack(list)"
+                )
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor]:

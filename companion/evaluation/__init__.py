@@ -46,6 +46,7 @@ TASKS: dict[str, ModuleType] = {
     "classes": classes,
 }
 QUICK_IMAGES = 1000
+IMAGE_SHAPE = (1, 28, 28)  # of the test images
 
 
 def evaluate(
@@ -82,11 +83,20 @@ def evaluate(
 
     Raises:
         TypeError: no model, or one that does not say what it is for.
-        ValueError: a task that there is not, or too few images for a Fréchet distance.
+        ValueError: a task that there is not, images of another shape than the test set's, or too
+            few images for a Fréchet distance.
         UserWarning: (warned, not raised) so few images that they bias it.
         FileNotFoundError: the full data set is not at hand.
     """
     tasks = _tasks(model)
+    shape = getattr(model, "image_shape", IMAGE_SHAPE)
+    if tuple(shape) != IMAGE_SHAPE:
+        raise ValueError(
+            f"evaluate measures models of Fashion-MNIST's images, {IMAGE_SHAPE}, got one of "
+            f"{tuple(shape)}; use companion.metrics.frechet_distance(a, b) on features (N, D) of "
+            "your own images"
+        )
+    checks.seed(seed)
     if images is not None:
         checks.integer("images", images, remedy="use images=1000 for a quick look")
         if "images" in tasks:

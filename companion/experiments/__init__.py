@@ -140,13 +140,15 @@ def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> 
         machine=machine.describe("cuda" if torch.cuda.is_available() else "cpu"),
         points=_read(path).points if path.exists() else [],
     )
+    if todo:
+        _write(path, result)  # a place that cannot be written is found out before any work
     for setting in progress_bar(todo, desc=name, unit="setting", disable=not progress):
         start = time.perf_counter()
         figures = module.measure(**setting)
         minutes = round((time.perf_counter() - start) / 60, 1)
         result.points.append({"setting": setting, "figures": figures, "minutes": minutes})
         result.points.sort(key=lambda point: module.SETTINGS.index(point["setting"]))
-        write_file(path, (json.dumps(asdict(result), indent=1) + "\n").encode())
+        _write(path, result)
     return result
 
 
@@ -157,6 +159,10 @@ def _module(name: str) -> ModuleType:
             f"{checks.suggestion(name, names())}"
         )
     return importlib.import_module(f"companion.experiments.{name}")
+
+
+def _write(path: Path, result: Result) -> None:
+    write_file(path, (json.dumps(asdict(result), indent=1) + "\n").encode())
 
 
 def _read(path: Path) -> Result:

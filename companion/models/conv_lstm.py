@@ -203,10 +203,9 @@ class ConvLSTM(nn.Module):
         Args:
             images: sequences ``(N, T, 1, H, W)``, or garments ``(N, 1, 28, 28)``.
         """
-        if images.ndim == 5:
-            return self.sequence_loss(images)
-        frames = self.frames_in + self.frames_out
-        return self.sequence_loss(moving_fashion(images, frames, self.size))
+        if images.shape[1:] == (1, 28, 28):
+            images = moving_fashion(images, self.frames_in + self.frames_out, self.size)
+        return self.sequence_loss(images)
 
     def players(self) -> list[Player]:
         """One player moves encoder and forecaster together."""

@@ -4,13 +4,15 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from companion import checks
-from companion.data import check_images
+from companion.data import Unpaired, check_images
+from companion.data.images import check_shape
 from companion.game import Player
 from companion.training.update import check_takes
 
@@ -18,7 +20,7 @@ USE = "use train(model, images, epochs=5)"
 
 
 def check_data(data: Sequence[Any]) -> None:
-    """Refuse data that are no tensors of images with as many labels.
+    """Refuse data that are no tensors of images, with as many labels, or sets of them.
 
     Raises:
         TypeError, ValueError: with what would do.
@@ -26,25 +28,57 @@ def check_data(data: Sequence[Any]) -> None:
     if not data:
         raise TypeError(f"train needs data after the model, got none; {USE}")
     for part in data:
-        if not isinstance(part, Tensor) and not hasattr(part, "tensors"):
+        if not isinstance(part, Tensor | Unpaired):
             raise TypeError(
                 f"train takes tensors after the model, got {checks.kind(part)}; {_remedy(part)}"
             )
-    images = data[0]
-    if not isinstance(images, Tensor):
-        return
-    if images.dtype != torch.uint8:
-        check_images(images if images.ndim != 5 else images.flatten(0, 1))
-    elif images.ndim not in (4, 5):
-        raise ValueError(
-            f"images must have shape (N, C, H, W), got {tuple(images.shape)}; "
-            "use images[:, None] on gray images (N, H, W), or images.view(-1, 1, 28, 28) on rows"
+        for tensor in _tensors(part):
+            if tensor.ndim == 0 or tensor.layout is not torch.strided:
+                raise ValueError(
+                    "train takes tensors with a row for each image, got one of shape "
+                    f"{tuple(tensor.shape)} and layout {tensor.layout}; "
+                    "use torch.stack(rows), and to_dense() on a sparse tensor"
+                )
+    for images in _tensors(data[0]):
+        if images.dtype == torch.uint8:
+            if images.ndim != 5:
+                check_shape(images)
+        else:
+            check_images(images if images.ndim != 5 else images.flatten(0, 1))
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no model, or one that cannot be trained.
+
+    Raises:
+        TypeError: no module.
+        ValueError: its parameters can have no gradient.
+    """
+    if isinstance(model, type):
+        raise TypeError(
+            f"train takes a model, got the class {model.__name__}; make one: {model.__name__}()"
         )
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"train takes a torch.nn.Module first, got {checks.kind(model)}; {USE}")
+    if any(parameter.is_inference() for parameter in model.parameters()):
+        raise ValueError(
+            f"this {type(model).__name__} was made under torch.inference_mode(), where parameters "
+            "never have a gradient; make the model outside of it"
+        )
+
+
+def count(data: Sequence[Any]) -> int:
+    """How many tensors a loss gets of each batch."""
+    return sum(len(_tensors(part)) for part in data)
+
+
+def _tensors(part: Tensor | Unpaired) -> tuple[Tensor, ...]:
+    return part.tensors if isinstance(part, Unpaired) else (part,)
 
 
 def look_at(part: Any) -> None:
     """Look at the values of images once, on whatever device they are; losses only do on a CPU."""
-    for tensor in [part] if isinstance(part, Tensor) else part.tensors:
+    for tensor in _tensors(part):
         if tensor.is_floating_point() and tensor.ndim in (4, 5):
             checks.pixel_range("images", tensor)
 
@@ -54,13 +88,18 @@ def _remedy(part: Any) -> str:
     if isinstance(part, nn.Module):
         return f"the model comes first; {USE}"
     if isinstance(part, tuple) and len(part) == 2:
-        return "unpack them: images, labels = data; train(model, images, labels, epochs=5)"
+        return (
+            "unpack them: images, labels = data; train(model, images, epochs=5), with the labels "
+            "after the images if the loss takes them"
+        )
+    if isinstance(part, list | tuple) and part and not isinstance(part[0], Tensor):
+        return "use torch.tensor(values) on a list of numbers, such as labels"
     if isinstance(part, list | tuple):
         return "use torch.stack(images) on a list of tensors of one shape"
     if name == "ndarray":
-        return "use torch.from_numpy(images)"
+        return "use torch.from_numpy(array)"
     if hasattr(part, "dataset") or hasattr(part, "__getitem__"):
-        return "put all images into one tensor, as torch.stack([image for image, label in dataset])"
+        return "put all images into one tensor, as torch.stack([row[0] for row in dataset])"
     return "put all images into one tensor (N, C, H, W)"
 
 
@@ -93,12 +132,7 @@ def players_of(model: Any, players: Any, learning_rate: float | None, takes: int
         TypeError, ValueError: they cannot play.
     """
     name = type(model).__name__
-    if isinstance(model, type):
-        raise TypeError(
-            f"train takes a model, got the class {model.__name__}; make one: {model.__name__}()"
-        )
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"train takes a torch.nn.Module first, got {checks.kind(model)}; {USE}")
+    check_model(model)
     if players is None:
         own = getattr(model, "players", None)
         if not callable(own):
@@ -171,6 +205,7 @@ def check_options(
     checkpoint_every: Any,
     on_record: Callable[..., object] | None,
     on_epoch: Callable[..., object] | None,
+    run_dir: Any,
 ) -> None:
     """Refuse options that are out of range.
 
@@ -178,11 +213,16 @@ def check_options(
         TypeError, ValueError: with what would do.
     """
     checks.integer("epochs", epochs, remedy="use epochs=5, say")
-    checks.integer("seed", seed, least=0, most=2**63 - 1, remedy="use seed=0")
+    checks.seed(seed)
     checks.integer("accumulate", accumulate, remedy="use 1 to take each batch whole")
     checks.one_of("schedule", schedule, ("constant", "cosine"))
     check_callback("on_record", on_record, "step", "losses")
     check_callback("on_epoch", on_epoch, "epoch", "model")
+    if run_dir is not None and not isinstance(run_dir, str | Path):
+        raise TypeError(
+            f"run_dir must be the name of a folder, got {checks.shown(run_dir)}; "
+            'use run_dir="runs/mine", say'
+        )
     if clip_norm is not None:
         checks.number("clip_norm", clip_norm, above=0, remedy="use 1.0, say")
     if ema_decay is not None:

@@ -15,7 +15,7 @@ from companion.checks import explained
 from companion.data import as_model_input, batches, batches_per_epoch
 from companion.game import Player
 from companion.layers import evaluating
-from companion.progress import progress_bar
+from companion.progress import has_stderr, progress_bar
 from companion.training import arguments, hardware
 from companion.training.average import Average
 from companion.training.batch_norm import whole_batches
@@ -123,11 +123,11 @@ def train(
     Polyak and Juditsky (1992) in its exponential form.
     """
     # 1. Everything that can be refused is refused before anything is done.
-    players = arguments.players_of(model, players, learning_rate, len(data))
+    players = arguments.players_of(model, players, learning_rate, arguments.count(data))
     arguments.check_data(data)
     arguments.check_options(
         epochs, seed, accumulate, clip_norm, ema_decay, schedule, checkpoint_every,
-        on_record, on_epoch,
+        on_record, on_epoch, run_dir,
     )  # fmt: skip
     device = hardware.pick_device(device)
     dtype = hardware.pick_precision(precision, device)
@@ -180,7 +180,7 @@ def train(
                 "asked for; ask for more epochs or choose another run_dir"
             )
         talks = progress and rank == 0
-        if step and talks and sys.stderr is not None:
+        if step and talks and has_stderr():
             print(f"resuming {run.checkpoint} at step {step} of {total_steps}", file=sys.stderr)
         if step == 0:
             with hardware.own_randomness(device):

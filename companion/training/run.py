@@ -14,6 +14,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, distributed, nn
 
+from companion.data import Unpaired
 from companion.files import CheckpointError, load_tensors, save_images, save_tensors
 from companion.game import Player
 from companion.layers import evaluating
@@ -245,7 +246,7 @@ def _digest(data: Sequence[Any]) -> str:
     """A checksum of tensors, or of sets of them."""
     digest = hashlib.sha256()
     for part in data:
-        tensors = [part] if isinstance(part, Tensor) else part.tensors
+        tensors = part.tensors if isinstance(part, Unpaired) else (part,)
         for tensor in tensors:
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
             digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
