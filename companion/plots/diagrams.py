@@ -27,7 +27,7 @@ def diagram(
 
     A box stands one layer after the last one that feeds it. An arrow that leads back to an
     earlier layer, or to its own box, goes around: it is a recurrence, or a gradient. So does one
-    that leads straight through another box: it is a shortcut.
+    that leads straight through another box: it is a shortcut. For example::
 
         diagram([("x", "encoder", "1×28×28"), ("encoder", "z", "8"), ("z", "decoder")])
         diagram(
