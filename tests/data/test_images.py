@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from torch import Tensor
 
+from companion import checks
 from companion.data import (
     as_model_input,
     check_images,
     check_labels,
-    check_values,
     to_float,
     to_uint8,
 )
@@ -194,12 +194,12 @@ def test_what_a_model_gets_of_a_batch() -> None:
 
 
 def test_values_are_looked_at_on_any_device_when_asked() -> None:
-    check_values(torch.tensor([-1e-6, 1 + 1e-6]))
-    check_values(torch.empty(0))
+    checks.pixel_range("images", torch.tensor([-1e-6, 1 + 1e-6]))
+    checks.pixel_range("images", torch.empty(0))
     with pytest.raises(ValueError, match=r"got values from 0 to 255; use images / 255"):
-        check_values(torch.tensor([0.0, 255.0]))
+        checks.pixel_range("images", torch.tensor([0.0, 255.0]))
     with pytest.raises(RuntimeError, match="meta"):  # it has no values, and was looked at
-        check_values(torch.empty(2, device="meta"))
+        checks.pixel_range("images", torch.empty(2, device="meta"))
 
 
 def test_to_uint8_takes_nothing_but_floats_in_range() -> None:
