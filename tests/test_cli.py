@@ -89,6 +89,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, second.stdout
 
 
+@pytest.mark.slow
 def test_train_leaves_weights_card_and_checkpoint(trained: tuple[Path, str]) -> None:
     folder, said = trained
     run = folder / "runs/classifier"
@@ -105,6 +106,7 @@ def test_train_leaves_weights_card_and_checkpoint(trained: tuple[Path, str]) -> 
     assert card.epochs == 1
 
 
+@pytest.mark.slow
 def test_other_settings_are_no_resumption(trained: tuple[Path, str]) -> None:
     folder, _ = trained
     result = companion("train", "classifier", "--epochs", "2", "--sample-data", folder=folder)
@@ -114,6 +116,7 @@ def test_other_settings_are_no_resumption(trained: tuple[Path, str]) -> None:
     zoo.read_run(folder / "runs/classifier")
 
 
+@pytest.mark.slow
 def test_sample_as_a_process(tmp_path: Path) -> None:
     options = ("--n", "9", "--seed", "5", "--out")
     result = companion("sample", "dcgan", *options, "process.png", folder=tmp_path)
@@ -160,6 +163,7 @@ def test_mistakes_get_one_sentence_and_no_traceback(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_mistyped_name_as_a_process(tmp_path: Path) -> None:
     result = companion("train", "vea", folder=tmp_path)
     assert result.returncode == 2
@@ -383,6 +387,7 @@ def test_too_few_images_are_refused_in_one_sentence(
     assert "images must be at least 65, got 20" in said
 
 
+@pytest.mark.slow
 def test_without_a_home(tmp_path: Path) -> None:
     """In a container whose user has neither HOME nor an entry in the list of users."""
     code = (

@@ -234,6 +234,7 @@ def test_strict_nbval_catches_what_the_gate_cannot_see(tmp_path: Path) -> None:
     assert verdict.cpu_seconds > 0
 
 
+@pytest.mark.slow
 def test_executing_stores_the_same_bytes_each_time(tmp_path: Path) -> None:
     notebook = new_notebook(
         cells=[
@@ -267,6 +268,7 @@ def test_executing_stores_the_same_bytes_each_time(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "message"),
     [

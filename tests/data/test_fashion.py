@@ -91,6 +91,7 @@ def test_the_sample_is_small_and_licensed() -> None:
     assert "Zalando SE" in license_text
 
 
+@pytest.mark.slow
 @needs_debian
 def test_the_script_makes_the_sample_that_ships(tmp_path: Path) -> None:
     assert make_sample.make_sample(tmp_path) == fashion.SAMPLE_DIGESTS
@@ -104,6 +105,7 @@ def test_every_call_gives_tensors_of_its_own() -> None:
     assert fashion_mnist("test").images.any()
 
 
+@pytest.mark.slow
 def test_torchvision_is_not_imported_for_the_sample() -> None:
     code = (
         "import sys; from companion.data import fashion_mnist; fashion_mnist('test');"

@@ -93,9 +93,7 @@ def test_mistakes_are_refused() -> None:
         frame_ssim(frames[:, :3], frames)
     with pytest.raises(ValueError, match=r"at least 7 x 7 pixels, .* got 6 x 16; use frame_errors"):
         frame_ssim(frames[..., :6, :], frames[..., :6, :])
-    with pytest.raises(
-        TypeError, match="predicted must be .* uint8 up to .*; use .*to_float"
-    ):
+    with pytest.raises(TypeError, match="predicted must be .* uint8 up to .*; use .*to_float"):
         frame_errors((255 * frames).byte(), frames)
     with pytest.raises(ValueError, match="needs at least two frames, got 1"):
         constant_velocity(frames[:, :1])

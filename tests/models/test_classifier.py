@@ -97,6 +97,7 @@ def test_features_have_mean_0_and_variance_1_over_a_training_batch() -> None:
     torch.testing.assert_close(features.var(0, unbiased=False), torch.ones(64), atol=0.02, rtol=0)
 
 
+@pytest.mark.slow
 def test_it_learns_in_one_short_epoch() -> None:
     torch.manual_seed(0)
     model = Classifier(width=8)

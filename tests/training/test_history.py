@@ -23,7 +23,7 @@ def test_losses_keep_their_order_and_their_length() -> None:
 def test_plot_draws_each_loss() -> None:
     history = History()
     for step in (10, 20):
-        history.record(step, {"discriminator": 1.4 - step, "generator": 0.7})
+        history.record(step, {"discriminator": 1.4 - step / 100, "generator": 0.7})
     figure = history.plot()
     (axes,) = figure.axes
     assert axes.get_xlabel() == "step"

@@ -215,6 +215,7 @@ def test_a_player_that_would_never_move_is_refused() -> None:
         run(Line(every=5))
 
 
+@pytest.mark.slow
 def test_compiled_losses_are_the_same_and_penalties_stay_eager() -> None:
     """`aot_eager` compiles everything but the machine code."""
     from unittest import mock
