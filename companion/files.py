@@ -37,6 +37,11 @@ def save_tensors(
     Raises:
         CheckpointError: if the file cannot be written (full disk, no permission).
     """
+    write_file(path, pack(tensors, notes))
+
+
+def pack(tensors: Mapping[str, Tensor], notes: Mapping[str, Any] | None = None) -> bytes:
+    """The bytes of the file that :func:`save_tensors` writes."""
     # Copies, because the format refuses tensors that share memory, such as tied weights.
     stored = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -44,29 +49,39 @@ def save_tensors(
     }
     text = json.dumps(notes or {})
     metadata = {"notes": text, "sha256": _checksum(stored, text)}
-    write_file(path, safetensors.torch.save(stored, metadata))
+    return safetensors.torch.save(stored, metadata)
 
 
 def write_file(path: str | Path, data: bytes) -> None:
-    """Write a whole file or none: a temporary one takes the name once it is safely on the disk.
+    """Write a whole file or none; errors as for :func:`write_files`."""
+    write_files({path: data})
+
+
+def write_files(contents: Mapping[str | Path, bytes]) -> None:
+    """Write whole files that belong together, all of them or none.
+
+    Temporary files take the names once every one of them is safely on the disk.
 
     Raises:
-        CheckpointError: if it cannot be written (full disk, no permission); an earlier file of
-            that name is untouched.
+        CheckpointError: if one cannot be written (full disk, no permission); earlier files of
+            these names are untouched.
     """
-    path = Path(path)
-    # One name, so that what a killed process leaves behind is overwritten by the next.
-    temporary = path.with_name(f".{path.name}.part")
+    # One name each, so that what a killed process leaves behind is overwritten by the next.
+    targets = {Path(path): Path(path).with_name(f".{Path(path).name}.part") for path in contents}
+    path = next(iter(targets))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        for (path, temporary), data in zip(targets.items(), contents.values(), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, temporary in targets.items():
+            os.replace(temporary, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        for temporary in targets.values():
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"could not save {path}: {error.strerror or error}; an earlier file of that name is "
             "untouched; free some space or choose another folder, then run again"
@@ -98,8 +113,10 @@ def save_model(path: str | Path, model: nn.Module) -> None:
     >>> model = load_model("mine.safetensors", MyModel(width=32))
 
     Raises:
+        TypeError: if there is no model, as with the two arguments exchanged.
         CheckpointError: if it cannot be written; an earlier file of that name is untouched.
     """
+    _check_model("save_model", model)
     save_tensors(path, model.state_dict(), {"model": type(model).__name__})
 
 
@@ -112,8 +129,10 @@ def load_model(path: str | Path, model: Model) -> Model:
         model: changed in place, all of it or nothing.
 
     Raises:
+        TypeError: if there is no model, as with a class in place of one.
         CheckpointError: if the file is missing or damaged, or its weights do not fit the model.
     """
+    _check_model("load_model", model)
     tensors, metadata = _read(Path(path))
     if "sha256" in metadata:
         _verify(Path(path), tensors, metadata)
@@ -204,3 +223,12 @@ def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
         digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _check_model(function: str, model: object) -> None:
+    if not isinstance(model, nn.Module):
+        given = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise TypeError(
+            f"{function} takes the file's name and then a model, got {given}; "
+            f"use {function}('mine.safetensors', model)"
+        )

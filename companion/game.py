@@ -33,6 +33,7 @@ class Player:
         gradients: called with the batch in place of ``loss`` and backward: it fills the
             parameters' ``.grad`` and returns what ``loss`` would, as private training does.
         after: called after each of the player's steps: to clip weights, count steps, fill a pool.
+            What it changes must be registered buffers of fixed shape, or a resumed run forgets it.
         compilable: False for a loss that takes gradients itself, such as a gradient penalty:
             torch cannot compile those, so ``train(compile=True)`` leaves it as it is.
 
@@ -71,5 +72,7 @@ class Player:
                 )
         checks.number(f"learning_rate {of}", self.learning_rate, above=0, remedy="use 1e-3, say")
         checks.integer(f"every {of}", self.every, remedy="use 1 to move on each batch")
+        if len(self.betas) != 2:
+            raise ValueError(f"betas {of} must be two numbers, got {self.betas}; use (0.9, 0.999)")
         if not any(True for _ in self.module.parameters()):
             raise ValueError(f"player {self.name!r} has no parameters to move; check its module")

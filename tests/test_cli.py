@@ -297,7 +297,7 @@ def test_a_run_that_was_begun_anew_is_never_sampled_by_the_old_weights(
     monkeypatch.setattr(training, "train", stopped)
     result = CliRunner().invoke(cli.app, ["train", "vae", "--restart", "--seed", "7"])
     assert result.exit_code == 130
-    assert "same command resumes" in result.stderr
+    assert "same command, but --resume for --restart, resumes it" in result.stderr
     assert not list((small / "runs/vae").glob("before.*"))
     result = CliRunner().invoke(cli.app, ["sample", "runs/vae", "--n", "2"])
     assert result.exit_code == 0

@@ -142,7 +142,7 @@ def explained(function: F) -> F:
     """Decorate a function so that a call which does not fit is told what the function takes."""
     signature = inspect.signature(function)
     takes = [
-        f"*{p.name}" if p.kind is p.VAR_POSITIONAL else p.name
+        "*" * (p.kind is p.VAR_POSITIONAL) + "**" * (p.kind is p.VAR_KEYWORD) + p.name
         for p in signature.parameters.values()
         if p.name != "self"
     ]

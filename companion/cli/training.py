@@ -54,7 +54,8 @@ def train(
     training.pick_precision(precision, training.pick_device(device))
     images, labels = data.fashion_mnist("train", full=full)
     torch_seed(options["seed"])
-    stopped = f"stopped; the same command resumes it from {out / CHECKPOINT}"
+    again = "the same command" if resume else "the same command, but --resume for --restart,"
+    stopped = f"stopped; {again} resumes it from {out / CHECKPOINT}"
     model = recipe.build()
     with contextlib.nullcontext() if resume else earlier_run_aside(out):
         try:
@@ -99,8 +100,10 @@ def earlier_run_aside(folder: Path) -> Iterator[None]:
     nothing, and what is sampled from the folder is never of the earlier run.
     """
     from companion import zoo
-    from companion.training.run import CHECKPOINT
+    from companion.training.run import CHECKPOINT, check_free
 
+    if is_first_process():
+        check_free(folder)
     moved = {
         folder / name: folder / f"before.{name}" for name in (CHECKPOINT, zoo.WEIGHTS, zoo.CARD)
     }

@@ -48,7 +48,7 @@ def measure(model: str, steps: int, epochs: int, seed: int) -> dict[str, float]:
 
 
 def negative_bound(model: nn.Module, seed: int = 0) -> float:
-    """Of all test images, binarized as :func:`companion.metrics.evaluation.evaluate` does."""
+    """Of all test images, binarized as :func:`companion.evaluation.evaluate` does."""
     test = binary_images()
     torch.manual_seed(seed)
     with evaluating(model):

@@ -42,15 +42,21 @@ def stop_early(
         measure: gets the model, in evaluation mode and without gradients, and returns a number
             that is best when low, such as the loss of held-out images.
         patience: how many epochs without a new lowest number end the run. What is counted starts
-            anew when a run is resumed.
+            anew when a run that was stopped by Ctrl-C is resumed.
 
     Returns:
         A function for ``on_epoch``; it is True when the run should end.
 
     Raises:
-        TypeError, ValueError: if ``patience`` is not a positive whole number.
+        TypeError, ValueError: if ``measure`` is no function, or ``patience`` not a positive whole
+            number.
     """
     checks.integer("patience", patience)
+    if not callable(measure):
+        raise TypeError(
+            f"measure must be a function of the model, got {checks.kind(measure)}; "
+            "use stop_early(lambda model: model.loss(images))"
+        )
     figures: list[float] = []
 
     def on_epoch(epoch: int, model: nn.Module) -> bool:

@@ -103,6 +103,14 @@ def mean_over_processes(values: Tensor) -> Tensor:
     return values
 
 
+def any_process(answer: bool) -> bool:
+    """Whether it is true in one process at least; all must ask."""
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    votes = torch.tensor(int(answer), device=device)
+    distributed.all_reduce(votes)
+    return bool(votes)
+
+
 @contextlib.contextmanager
 def visiting(model: nn.Module, device: torch.device) -> Iterator[None]:
     """The model on a device, with the kernels of 2-D convolutions in channels-last order.

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from companion.checks import explained
 from companion.data import as_model_input, batches, batches_per_epoch
@@ -22,7 +23,8 @@ from companion.training.batch_norm import whole_batches
 from companion.training.history import RECORD_EVERY, History, NotFiniteError, OnRecord, Recorder
 from companion.training.interrupts import Interrupts
 from companion.training.modes import learning
-from companion.training.run import Run, settings_of
+from companion.training.run import Run
+from companion.training.settings import settings_of
 from companion.training.update import Update
 
 # Trainings in several threads take turns: they share torch's random numbers.
@@ -59,10 +61,12 @@ def train(
     ``train`` again with the same ``run_dir`` resumes a run that was stopped, and ends in the same
     weights as if it had never been.
 
-    Started by ``torchrun``, each process takes its share of every batch; gradients, the
-    statistics of batch norm, codebooks and recorded losses are those of all processes, so the run
-    is that of one process with the whole batch. What a loss draws at random each process draws
-    for itself; buffers that each fills by itself (a pool of past fakes) are kept from the first.
+    Started by ``torchrun``, each process takes its share of every batch; gradients, recorded
+    losses, the statistics of batch norm and codebooks are means over all processes, so the run is
+    that of one process with the whole batch. Where a loss is no mean over images (free bits), or
+    what it records (a perplexity), it is the mean of that of the shares. What a loss draws at
+    random each process draws for itself; buffers that each fills by itself (a pool of past fakes)
+    are kept from the first, which alone calls ``on_record`` and ``on_epoch``.
 
     Args:
         model: any module with a method ``players()``; it is trained in place, on ``device``, and
@@ -83,8 +87,9 @@ def train(
         schedule: of the learning rates: ``"constant"``, or ``"cosine"`` with the factor
             :math:`\tfrac12(1 + \cos(\pi t/T))` at step :math:`t` of :math:`T`.
         clip_norm: the largest norm a player's gradient may have; longer ones are shortened.
-        accumulate: cut each batch into so many parts and add up their gradients, to save memory.
-            A batch norm then sees a part at a time.
+        accumulate: cut each batch into at most so many parts and add up their gradients, to save
+            memory. Whatever is no mean over images (batch norm, free bits, a codebook) then sees
+            a part at a time.
         ema_decay: if given, keep the average
             :math:`\bar\theta \leftarrow \gamma\bar\theta + (1 - \gamma)\theta` of all weights and
             batch-norm statistics with this :math:`\gamma`, and leave it in the model at the end.
@@ -97,12 +102,14 @@ def train(
             or ``sample``, a sheet of samples an epoch, always of the same noise. A folder belongs
             to one run: other data, another model or another loss are refused. (Of a loss its own
             lines are compared, not those of the functions that it calls: change the folder, too.)
+            What training changes and a resumed run needs must be parameters or registered buffers.
         checkpoint_every: save a checkpoint every so many steps, too.
         on_record: called every ten steps with the step and the mean losses by name, to log them;
             see :func:`~companion.training.tensorboard`.
         on_epoch: called after each epoch with its number and the model (the averaged one if there
             is an average) in evaluation mode without gradients, to draw or measure it; what it
-            draws at random has no influence on the run. If it returns True the run ends; see
+            draws at random has no influence on the run. If it returns True the run ends, and is
+            finished: the same ``run_dir`` then gives its weights back; see
             :func:`~companion.training.stop_early`.
         progress: whether to show a progress bar.
 
@@ -129,14 +136,16 @@ def train(
         epochs, seed, accumulate, clip_norm, ema_decay, schedule, checkpoint_every,
         on_record, on_epoch, run_dir,
     )  # fmt: skip
+    epochs, batch_size, seed = int(epochs), int(batch_size), int(seed)  # numpy has others
     device = hardware.pick_device(device)
     dtype = hardware.pick_precision(precision, device)
     steps_per_epoch = batches_per_epoch(min(map(len, data)), batch_size)
     total_steps = epochs * steps_per_epoch
     arguments.check_moves(players, total_steps)
-    for part in data:
-        arguments.look_at(part)
+    arguments.look_at(data[0])
     rank, world_size = hardware.join_processes(device)
+    on_meta = (part.to("meta") for part in data)  # which has shapes, and checks the rest of them
+    batches(*on_meta, batch_size=batch_size, seed=seed, epoch=0, world_size=world_size)
     arguments.check_own_gradients(players, accumulate, dtype, world_size)
 
     with contextlib.ExitStack() as stack:
@@ -160,7 +169,7 @@ def train(
             stack.callback(update.release)
         average = Average(model, ema_decay) if ema_decay is not None else None
         shown = average.model if average is not None else model
-        settings: dict[str, Any] = {}
+        settings: dict[str, Any] = {"attributes": {}}
         if run_dir is not None:
             settings = settings_of(
                 model, players, data, batch_size=batch_size, seed=seed, schedule=schedule,
@@ -168,7 +177,7 @@ def train(
                 accumulate=accumulate, ema_decay=ema_decay, precision=str(dtype or "float32"),
                 processes=world_size,
             )  # fmt: skip
-        run = Run(run_dir, model, updates, average, settings, device, rank)
+        run = Run(run_dir, model, updates, average, settings, device, rank, seed)
         stack.enter_context(run.locked())
 
         # 4. Where an earlier run was stopped, if it was.
@@ -181,7 +190,9 @@ def train(
             )
         talks = progress and rank == 0
         if step and talks and has_stderr():
-            print(f"resuming {run.checkpoint} at step {step} of {total_steps}", file=sys.stderr)
+            ended = ", where on_epoch has ended it" if history.stopped else ""
+            where = f"step {step} of {total_steps}{ended}"
+            print(f"resuming {run.checkpoint} at {where}", file=sys.stderr)
         if step == 0:
             with hardware.own_randomness(device):
                 run.save_sheet(0, shown)
@@ -224,13 +235,14 @@ def train(
                 with hardware.own_randomness(device):
                     run.save_sheet(epoch + 1, shown)
                     if on_epoch is not None:
-                        with evaluating(shown):
-                            history.stopped = on_epoch(epoch + 1, shown) is True
+                        history.stopped = _asked_to_end(
+                            on_epoch, epoch + 1, shown, interrupts, rank, world_size
+                        )
                 if history.stopped:
                     run.save(step, history)
                 _stop_if_asked(interrupts, RECORD_EVERY, world_size)
         except KeyboardInterrupt:
-            history.interrupted = True
+            history.interrupted = step < total_steps
             if whole:  # half a step is never saved: the last checkpoint counts
                 recorder.flush(step)
                 run.save(step, history)
@@ -247,16 +259,36 @@ def _rate_factor(schedule: str, step: int, total_steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * step / total_steps)) if schedule == "cosine" else 1.0
 
 
+def _asked_to_end(
+    on_epoch: Callable[[int, nn.Module], object],
+    epoch: int,
+    shown: nn.Module,
+    interrupts: Interrupts,
+    rank: int,
+    world_size: int,
+) -> bool:
+    """Call ``on_epoch`` in the first process; whether it ends the run, all processes learn."""
+    answer: object = None
+    if rank == 0:
+        try:
+            with evaluating(shown):
+                answer = on_epoch(epoch, shown)
+        except KeyboardInterrupt:
+            if world_size == 1:
+                raise
+            interrupts.received = signal.SIGINT  # the others are told at the next vote
+    # Of Python, numpy or torch; what else a function returns is not meant for us.
+    kind = str(getattr(answer, "dtype", type(answer).__name__))
+    ended = kind.removeprefix("torch.") == "bool" and bool(answer)
+    return ended if world_size == 1 else hardware.any_process(ended)
+
+
 def _stop_if_asked(interrupts: Interrupts, step: int, world_size: int) -> None:
     """End the run between two steps; several processes agree on it, every ten steps."""
     asked = interrupts.received is not None
     if world_size > 1:
         if step % RECORD_EVERY:
             return
-        votes = torch.tensor(int(asked))
-        if torch.cuda.is_available() and distributed.get_backend() == "nccl":
-            votes = votes.cuda()
-        distributed.all_reduce(votes)
-        asked = bool(votes)
+        asked = hardware.any_process(asked)
     if asked:
         raise KeyboardInterrupt

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +11,42 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, distributed, nn
 
-from companion.data import Unpaired
 from companion.files import CheckpointError, load_tensors, save_images, save_tensors
-from companion.game import Player
 from companion.layers import evaluating
 from companion.training import hardware
 from companion.training.average import Average
 from companion.training.history import History, NotFiniteError
+from companion.training.settings import as_stored, attributes_of, equal
 from companion.training.update import Update
 
 CHECKPOINT = "checkpoint.safetensors"
 SHEET = 64  # images on a sheet of samples
 MOST_DIFFERENCES = 4  # that a refusal names
+
+
+def check_free(folder: str | Path) -> None:
+    """Refuse a folder that another run is writing to, or that cannot be written.
+
+    Raises:
+        CheckpointError: with what to do.
+    """
+    _lock(Path(folder)).release()
+
+
+def _lock(folder: Path) -> FileLock:
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise CheckpointError(
+            f"another run is writing to {folder}; wait for it, or choose another run_dir"
+        ) from None
+    except OSError as error:
+        raise CheckpointError(
+            f"run_dir {folder} cannot be written ({error.strerror or error}); choose another folder"
+        ) from error
+    return lock
 
 
 class Run:
@@ -40,11 +61,13 @@ class Run:
         settings: Mapping[str, Any],
         device: torch.device,
         rank: int,
+        seed: int,
     ) -> None:
+        self.seed = seed
         self.folder = Path(folder) if folder is not None else None
         self.checkpoint = self.folder / CHECKPOINT if self.folder else None
         self.model, self.updates, self.average = model, updates, average
-        self.settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self.settings = as_stored(settings)
         self.device, self.rank = device, rank
 
     @contextmanager
@@ -57,19 +80,7 @@ class Run:
         if self.folder is None or self.rank > 0:
             yield
             return
-        lock = FileLock(self.folder / ".lock", timeout=0)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout:
-            raise CheckpointError(
-                f"another run is writing to {self.folder}; wait for it, or choose another run_dir"
-            ) from None
-        except OSError as error:
-            raise CheckpointError(
-                f"run_dir {self.folder} cannot be written ({error.strerror or error}); "
-                "choose another folder"
-            ) from error
+        lock = _lock(self.folder)
         try:
             yield
         finally:
@@ -105,8 +116,11 @@ class Run:
                         tensors[f"optimizer.{name}.{i}.{key}"] = value
                     elif value is not None:
                         numbers.setdefault(name, {})[f"{i}.{key}"] = value
+        # What training itself changes (a count, a log) tells one run from another no more.
+        present = as_stored(attributes_of(self.model))
+        kept = {k: v for k, v in self.settings["attributes"].items() if equal(v, present.get(k))}
         notes = {
-            "settings": self.settings,
+            "settings": self.settings | {"attributes": kept},
             "step": step,
             "history": vars(history),
             "scalers": {x.player.name: x.scaler.state_dict() for x in self.updates},
@@ -157,7 +171,9 @@ class Run:
             name = update.player.name
             states: dict[int, dict[str, Any]] = {}
             for place, tensor in under(f"optimizer.{name}.").items():
-                index, key = place.split(".")
+                index, _, key = place.partition(".")
+                if not index.isdigit():  # of a player whose name begins with this one's
+                    continue
                 weight = update.parameters[int(index)]
                 if tensor.shape == weight.shape:  # moments lie in memory as their weights do
                     tensor = torch.empty_like(weight).copy_(tensor)
@@ -172,11 +188,14 @@ class Run:
         return History(**notes["history"] | {"interrupted": False}), notes["step"]
 
     def _compare(self, before: Mapping[str, Any]) -> None:
-        names = dict.fromkeys([*self.settings, *before])
+        now, was = self.settings, dict(before)
+        own, their = now["attributes"], was.get("attributes", {})
+        pairs = [(name, was.get(name), now.get(name)) for name in dict.fromkeys([*now, *was])]
+        pairs += [(name, value, own.get(name)) for name, value in their.items()]
         differences = [
-            f"{name} was {before.get(name)!r}, now {self.settings.get(name)!r}"
-            for name in names
-            if before.get(name) != self.settings.get(name)
+            f"{name} was {old!r}, now {new!r}"
+            for name, old, new in pairs
+            if name != "attributes" and not equal(old, new)
         ]
         if differences:
             more = len(differences) - MOST_DIFFERENCES
@@ -196,10 +215,12 @@ class Run:
         draw = getattr(model, "preview", None) or getattr(model, "sample", None)
         if self.folder is None or self.rank > 0 or draw is None:
             return
-        rng = torch.Generator(self.device).manual_seed(self.settings["seed"])
+        rng = torch.Generator(self.device).manual_seed(self.seed)
         try:
             with evaluating(model):
                 images = draw(rng) if hasattr(model, "preview") else draw(SHEET, rng=rng)
+            if not isinstance(images, Tensor):
+                raise TypeError(f"returned {type(images).__name__}")
         except Exception as error:
             called = "preview(rng)" if hasattr(model, "preview") else f"sample({SHEET}, rng=rng)"
             raise TypeError(
@@ -209,62 +230,3 @@ class Run:
             ) from error
         if images.ndim == 4 and images.shape[1] in (1, 3):  # points of the plane are no pictures
             save_images(self.folder / "samples" / f"epoch_{epoch:04d}.png", images)
-
-
-def settings_of(
-    model: nn.Module, players: Sequence[Player], data: Sequence[Any], **options: Any
-) -> dict[str, Any]:
-    """What makes a run this run and no other, as values that JSON can hold.
-
-    The data count by their content, the losses by their own source (not by that of functions
-    which they call), the model by the plain attributes of all its modules.
-    """
-    settings = {"model": type(model).__name__, "data": _digest(data), **options}
-    for player in players:
-        values = {
-            "learning_rate": player.learning_rate,
-            "betas": player.betas,
-            "every": player.every,
-            "optimizer": _name(player.optimizer),
-            "code of the loss": _source(player.gradients or player.loss),
-        }
-        settings |= {f"{player.name}: {name}": value for name, value in values.items()}
-    for path, module in model.named_modules():
-        for name, value in vars(module).items():
-            if not name.startswith("_") and name != "training" and _is_plain(value):
-                settings[f"{path}.{name}" if path else name] = value
-    return settings
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, tuple | list):
-        return all(map(_is_plain, value))
-    return isinstance(value, bool | int | float | str | type(None))
-
-
-def _digest(data: Sequence[Any]) -> str:
-    """A checksum of tensors, or of sets of them."""
-    digest = hashlib.sha256()
-    for part in data:
-        tensors = part.tensors if isinstance(part, Unpaired) else (part,)
-        for tensor in tensors:
-            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
-
-
-def _name(function: Any) -> str:
-    """A function's name, with what `functools.partial` has given it."""
-    inner = getattr(function, "func", None)
-    if inner is not None:
-        return f"{_name(inner)} {function.args} {sorted(function.keywords.items())}"
-    return getattr(function, "__qualname__", type(function).__name__)
-
-
-def _source(function: Any) -> str:
-    """A checksum of a function's text, so that a changed loss is noticed."""
-    try:
-        text = inspect.getsource(function)
-    except (OSError, TypeError):  # typed at the prompt, or no function of Python
-        text = _name(function)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -44,7 +45,8 @@ class Update:
         if world_size > 1:
             # DistributedDataParallel averages the gradients of what is trainable when it is made.
             # The buffers agree by themselves, or belong to each process (a pool of past fakes).
-            with self._others_fixed():
+            with self._others_fixed(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # torch 2.15 renames an argument
                 loss = DistributedDataParallel(
                     loss,
                     device_ids=[device.index] if device.type == "cuda" else None,

@@ -36,7 +36,7 @@ def made_for(settings: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
         made = recipe(name)
         if made.constructor.endswith(f":{settings.get('model')}"):
             kind = class_of(made.constructor)
-            return made.constructor, _overlaid(made.arguments, kind, settings)
+            return made.constructor, _overlaid(made.arguments, kind, settings["attributes"])
     return None, {}
 
 

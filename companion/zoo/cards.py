@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from companion.files import write_file
-
 
 @dataclass(frozen=True)
 class Card:
@@ -78,13 +76,9 @@ def read_card(path: Path) -> Card:
         ) from None
 
 
-def write_card(path: Path, card: Card) -> None:
-    """The card as JSON, whole or not at all.
-
-    Raises:
-        CheckpointError: it could not be written (a full disk).
-    """
-    write_file(path, (json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode())
+def pack_card(card: Card) -> bytes:
+    """The card as the JSON of its file."""
+    return (json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _short(value: Any) -> str:

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from companion import machine
-from companion.files import CheckpointError, load_model, load_tensors, save_tensors, write_file
+from companion.files import CheckpointError, load_model, load_tensors, pack, write_files
 from companion.zoo.arguments import arguments_of, made_for
-from companion.zoo.cards import Card, read_card, write_card
+from companion.zoo.cards import Card, pack_card, read_card
 from companion.zoo.recipes import build, recipe
 
 WEIGHTS, CARD = "model.safetensors", "card.json"  # in the folder of a run
@@ -24,7 +24,7 @@ def save(model: nn.Module, name: str, folder: str | Path, minutes: float, **fact
     """Write `model` and its card, without metrics yet, as `WEIGHTS` and `CARD` of a folder.
 
     Parameters and buffers are kept as they are, or in float16 if they would exceed 4 MB.
-    Each file appears whole or not at all. A model of a class of your own has no recipe, and
+    Both files appear, whole, or none. A model of a class of your own has no recipe, and
     needs no card: :func:`companion.files.save_model` keeps it.
 
     Args:
@@ -49,8 +49,7 @@ def save(model: nn.Module, name: str, folder: str | Path, minutes: float, **fact
             f"the weights take {_size(state):,} bytes even in float16, at most {MAX_BYTES:,} are "
             "allowed; make the model smaller"
         )
-    weights = folder / WEIGHTS
-    save_tensors(weights, state)
+    weights = pack(state)
     card = Card(
         name=name,
         constructor=made.constructor,
@@ -58,13 +57,13 @@ def save(model: nn.Module, name: str, folder: str | Path, minutes: float, **fact
         machine=machine.describe(next(model.parameters()).device),
         minutes=round(minutes, 1),
         parameters=sum(p.numel() for p in model.parameters()),
-        sha256=_sha256(weights),
+        sha256=hashlib.sha256(weights).hexdigest(),
         license=LICENSE,
         intended_use=made.intended_use,
         limits=made.limits,
         **facts,
     )
-    write_card(folder / CARD, card)
+    write_files({folder / WEIGHTS: weights, folder / CARD: pack_card(card)})
     return card
 
 
@@ -157,8 +156,10 @@ def take_in(
         quick_images=quick_images,
         quick_metrics=dict(quick_metrics),
     )
-    write_file(zoo / f"{card.name}.safetensors", (Path(run_dir) / WEIGHTS).read_bytes())
-    write_card(zoo / f"{card.name}.json", card)
+    weights = (Path(run_dir) / WEIGHTS).read_bytes()
+    write_files(
+        {zoo / f"{card.name}.safetensors": weights, zoo / f"{card.name}.json": pack_card(card)}
+    )
     return card
 
 
