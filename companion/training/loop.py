@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from companion.checks import explained
+from companion import checks
 from companion.data import as_model_input, batches, batches_per_epoch
 from companion.game import Player
 from companion.layers import evaluating
@@ -31,7 +31,7 @@ from companion.training.update import Update
 _one_at_a_time = threading.RLock()
 
 
-@explained
+@checks.explained
 def train(
     model: nn.Module,
     *data: Tensor,
@@ -136,7 +136,8 @@ def train(
         epochs, seed, accumulate, clip_norm, ema_decay, schedule, checkpoint_every,
         on_record, on_epoch, run_dir,
     )  # fmt: skip
-    epochs, batch_size, seed = int(epochs), int(batch_size), int(seed)  # numpy has others
+    epochs, seed = int(epochs), int(seed)  # numpy's are none that JSON knows
+    batch_size = checks.integer("batch_size", batch_size, remedy="choose 128, say")
     device = hardware.pick_device(device)
     dtype = hardware.pick_precision(precision, device)
     steps_per_epoch = batches_per_epoch(min(map(len, data)), batch_size)
