@@ -25,8 +25,8 @@ def adding_problem(
 
     **Chance.** The best answer that does not look at the sequence is :math:`\mathbb{E}[y] = 1`.
     Its mean squared error is the variance of the sum of two independent numbers from
-    :math:`U[0, 1]`, each of variance :math:`\mathbb{E}[v^2] - \mathbb{E}[v]^2 = 1/3 - 1/4 = 1/12`,
-    so it is :math:`1/6 \approx 0.1667`.
+    :math:`U[0, 1]`, each of variance :math:`\mathbb{E}[v^2] - \mathbb{E}[v]^2`, which is
+    :math:`1/3 - 1/4 = 1/12`, so it is :math:`1/6 \approx 0.1667`.
 
     Args:
         n: how many sequences.
