@@ -18,7 +18,14 @@ from typer.testing import CliRunner
 
 from companion import cli, evaluation, experiments, models, plots, train, zoo
 from companion.data import make_sample
-from companion.files import CheckpointError, load_tensors, save_images, save_model, save_tensors
+from companion.files import (
+    CheckpointError,
+    load_tensors,
+    save_images,
+    save_model,
+    save_tensors,
+    write_files,
+)
 from companion.likelihoods import binarize, check_binary
 from companion.zoo import cards
 
@@ -43,7 +50,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "tensors": lambda path: save_tensors(path, {"x": torch.zeros(3)}),
     "a model": lambda path: save_model(path, vae()),
     "a sheet": lambda path: save_images(path, IMAGES),
-    "a card": lambda path: cards.write_card(path, CARD),
+    "a card": lambda path: write_files({path: cards.pack_card(CARD)}),
     "an animation": lambda path: plots.animation([IMAGES]).save(path),
     "a result": lambda path: experiments._write(path, experiments.load("gan_losses")),
     "the data": lambda path: make_sample.write_file(path, b"idx"),

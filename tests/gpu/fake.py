@@ -117,6 +117,8 @@ class Watch(TorchDispatchMode):
             source = args[0].device
             target = torch.device(kwargs.get("device") or source)
             non_blocking = kwargs.get("non_blocking", False)
+        if target.type == "meta":  # nothing is copied there
+            return
         if source.type != target.type and not (non_blocking and target.type == "cuda"):
             self._note(f"a copy from {source.type} to {target.type}")
 
