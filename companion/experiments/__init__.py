@@ -132,7 +132,7 @@ def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> 
         KeyboardInterrupt: if Ctrl-C stopped it; the setting under way is measured anew next time.
     """
     module, path = _module(name), result_file(name, path)
-    todo = missing(name, path)
+    settings = missing(name, path)
     result = Result(
         name=name,
         command=f"companion experiment {name}",
@@ -140,9 +140,9 @@ def run(name: str, path: str | Path | None = None, *, progress: bool = True) -> 
         machine=machine.describe("cuda" if torch.cuda.is_available() else "cpu"),
         points=_read(path).points if path.exists() else [],
     )
-    if todo:
+    if settings:
         _write(path, result)  # a place that cannot be written is found out before any work
-    for setting in progress_bar(todo, desc=name, unit="setting", disable=not progress):
+    for setting in progress_bar(settings, desc=name, unit="setting", disable=not progress):
         start = time.perf_counter()
         figures = module.measure(**setting)
         minutes = round((time.perf_counter() - start) / 60, 1)
