@@ -32,8 +32,8 @@ def file_of(name: str) -> str:
 
 
 def page_of(app: Sphinx, name: str) -> Page:
-    base = app.config.html_baseurl
-    if not base:
+    site = app.config.html_baseurl.rstrip("/") + "/"
+    if site == "/":
         raise ConfigError("plain notebooks link to the site: set html: baseurl in _config.yml")
     assert app.builder is not None
     numbers: dict[str, str] = {}
@@ -41,7 +41,8 @@ def page_of(app: Sphinx, name: str) -> Page:
         form = app.config.numfig_format.get(kind, "%s")
         numbers |= {key: form % ".".join(map(str, number)) for key, number in ids.items()}
     return Page(
-        url=f"{base.rstrip('/')}/{app.builder.get_target_uri(name)}",
+        site=site,
+        url=site + app.builder.get_target_uri(name),
         numbers=numbers,
         macros=app.config.mathjax3_config.get("tex", {}).get("macros", {}),
         folder=Path(app.srcdir),

@@ -15,7 +15,7 @@ from docutils import nodes
 from book._tools.plain_math import display
 from book._tools.plain_words import HOLDERS, SILENT, Page, UnknownNodeError, Words, longest_run
 
-ADMONITION = {"seealso": "See also"}  # where the name of the node is not the word of the page
+ADMONITION = {"seealso": "See also", "admonition": "", "proof_node": ""}  # where the name of the node is not the word of the page
 
 
 class Writer(Words):
@@ -139,7 +139,8 @@ class Writer(Words):
         """Of sphinx-design: a summary and what it folds."""
         summary = [c for c in node.children if type(c).__name__ == "dropdown_title"]
         rest = [c for c in node.children if c not in summary]
-        return self.quote("".join(self.inlines(c.children) for c in summary), rest)
+        words = [c for part in summary for c in part.children if not isinstance(c, nodes.raw)]
+        return self.quote(self.inlines(words), rest)
 
     def block_footnote(self, node: nodes.Element) -> str:
         label, *rest = node.children
@@ -192,7 +193,7 @@ class Writer(Words):
         return "\n".join(lines) if not caption else caption + "\n\n" + "\n".join(lines)
 
     def entry(self, node: nodes.Element) -> str:
-        return self.blocks(node.children).replace("\n\n", "<br>").replace("\n", " ")
+        return re.sub(r"\n\n|\n(?=[-\d])", "<br>", self.blocks(node.children)).replace("\n", " ")
 
     # ---- Boxes -----------------------------------------------------------------------------------
 
@@ -200,10 +201,9 @@ class Writer(Words):
         """A note, an exercise, a theorem: its title in bold, the rest below, all of it quoted."""
         title, rest = self.titled(node)
         if not any(isinstance(c, nodes.title) for c in node.children):
-            name = type(node).__name__.removesuffix("_node")
-            title = ADMONITION.get(name, name.capitalize())
+            title = ADMONITION.get(type(node).__name__, type(node).__name__.capitalize())
         if number := self.number(node):
-            title = f"{number} {title.strip()}".strip()
+            title = f"{number[0].upper()}{number[1:]} {title.strip()}".strip()
         return self.quote(title, rest)
 
     def titled(self, node: nodes.Element) -> tuple[str, list[nodes.Node]]:

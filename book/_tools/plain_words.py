@@ -15,9 +15,9 @@ from docutils import nodes
 from book._tools.plain_math import Macros, inline
 
 # What leaves no trace in Markdown.
-SILENT = {"comment", "target", "index", "substitution_definition", "sd_tab_input", "colspec"}
+SILENT = {"comment", "target", "index", "substitution_definition", "sd_tab_input", "sd_icon"}
 # What is only there to hold its children.
-HOLDERS = {"container", "compound", "section", "inline", "PassthroughTextElement", "legend"}
+HOLDERS = {"container", "compound", "section", "inline", "PassthroughTextElement", "legend", "sd_badge"}
 MARKS = {"emphasis": "*", "title_reference": "*", "strong": "**"}
 TAGS = {"subscript": "sub", "superscript": "sup", "footnote_reference": "sup"}
 
@@ -30,6 +30,7 @@ class UnknownNodeError(Exception):
 class Page:
     """What the Markdown of a page must know about the site."""
 
+    site: str  # its address, with a slash at the end
     url: str  # of the page
     numbers: Mapping[str, str] = field(default_factory=dict)  # of an id: "Fig. 4.3", "4.3"
     macros: Macros = field(default_factory=dict)
@@ -61,8 +62,10 @@ class Words:
             return self.code(node.astext())
         if isinstance(node, nodes.image):
             return self.image(node)
+        if name == "download_reference":
+            return self.link(node, f"{self.page.site}_downloads/{node['filename']}")
         if isinstance(node, nodes.reference):
-            return self.link(node)
+            return self.link(node, node.get("refuri") or f"#{node['refid']}")
         if isinstance(node, nodes.raw):
             return node.astext() if "html" in node.get("format", "") else ""
         inner = self.inlines(node.children)
@@ -90,8 +93,7 @@ class Words:
         pad = " " if text.startswith("`") or text.endswith("`") else ""
         return f"{fence}{pad}{text}{pad}{fence}"
 
-    def link(self, node: nodes.Element) -> str:
-        address = node.get("refuri") or f"#{node['refid']}"
+    def link(self, node: nodes.Element, address: str) -> str:
         url = urljoin(self.page.url, address)
         text = self.inlines(node.children) or escaped(url)
         return f"[{text}]({url.replace(' ', '%20').replace('(', '%28').replace(')', '%29')})"
