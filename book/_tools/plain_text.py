@@ -15,7 +15,8 @@ from docutils import nodes
 from book._tools.plain_math import display
 from book._tools.plain_words import HOLDERS, SILENT, Page, UnknownNodeError, Words, longest_run
 
-ADMONITION = {"seealso": "See also", "admonition": "", "proof_node": ""}  # where the name of the node is not the word of the page
+# Boxes without a title whose word on the page is not the name of their node.
+ADMONITION = {"seealso": "See also", "admonition": ""}
 
 
 class Writer(Words):
@@ -47,7 +48,7 @@ class Writer(Words):
         name = type(node).__name__
         if name in SILENT:
             return ""
-        if isinstance(node, nodes.Admonition):
+        if isinstance(node, nodes.Admonition) and name not in HOLDERS:
             return self.admonition(node)
         classes = node.get("classes", [])
         if any(c in classes for c in ("sd-card-title", "sd-card-header")) or name in (
@@ -139,8 +140,8 @@ class Writer(Words):
         """Of sphinx-design: a summary and what it folds."""
         summary = [c for c in node.children if type(c).__name__ == "dropdown_title"]
         rest = [c for c in node.children if c not in summary]
-        words = [c for part in summary for c in part.children if not isinstance(c, nodes.raw)]
-        return self.quote(self.inlines(words), rest)
+        title = "".join(self.inlines(part.children) for part in summary)
+        return self.quote(re.sub(r"<svg.*?</svg>", "", title), rest)  # the icon that folds it
 
     def block_footnote(self, node: nodes.Element) -> str:
         label, *rest = node.children

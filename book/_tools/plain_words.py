@@ -17,7 +17,16 @@ from book._tools.plain_math import Macros, inline
 # What leaves no trace in Markdown.
 SILENT = {"comment", "target", "index", "substitution_definition", "sd_tab_input", "sd_icon"}
 # What is only there to hold its children.
-HOLDERS = {"container", "compound", "section", "inline", "PassthroughTextElement", "legend", "sd_badge"}
+HOLDERS = {
+    "container",
+    "compound",
+    "section",
+    "inline",
+    "PassthroughTextElement",
+    "legend",
+    "sd_badge",
+    "proof_node",
+}
 MARKS = {"emphasis": "*", "title_reference": "*", "strong": "**"}
 TAGS = {"subscript": "sub", "superscript": "sup", "footnote_reference": "sup"}
 
