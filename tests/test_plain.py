@@ -2,15 +2,22 @@
 
 import base64
 import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
+from packaging.requirements import Requirement
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
-from book._tools import INSTALL_CELL
-from book._tools.plain import install_cell, release, tag, without_outputs
+from book._tools import INSTALL_CELL, ROOT
+from book._tools.cells import parse
+from book._tools.plain import PINNED_INSTALL_CELL, RELEASE, TAG, without_outputs
 from book._tools.plain_math import display, expand, inline
 from book._tools.plain_words import escaped
 
@@ -22,7 +29,10 @@ MACROS = {
 }
 SITE = "https://example.org/book/"
 HERE, OTHER = SITE + "book/part/chapter.html", SITE + "book/part/other.html"
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = (  # a PNG
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5"
+    "ErkJggg=="
+)
 
 # ---- Formulas ------------------------------------------------------------------------------------
 
@@ -91,7 +101,7 @@ CASES: dict[str, tuple[str, str]] = {
     "title": (
         "# A chapter with $\\E$\n\nIt begins.",
         "# A chapter with $\\mathbb{E}$\n\n"
-        f"*Images from Noise {release()}: [this chapter on the site]({HERE})*\n\nIt begins.",
+        f"*Images from Noise {RELEASE}: [this chapter on the site]({HERE})*\n\nIt begins.",
     ),
     "headings": ("## Section\n\n(label)=\n### Below it", "## Section\n\n### Below it"),
     "cite": (
@@ -126,7 +136,8 @@ CASES: dict[str, tuple[str, str]] = {
         "\\tag{1.1}\n$$\n\n$$\na\n$$",
     ),
     "exercise": (
-        "```{exercise} A *new* $\\R$\n:label: ex-one\nDo it:\n\n$$ a \\\\\nb $$\n\n    code\n\n- a\n- b\n```\n\n"
+        "```{exercise} A *new* $\\R$\n:label: ex-one\nDo it:\n\n$$ a \\\\\nb $$\n\n    code\n\n"
+        "- a\n- b\n```\n\n"
         "```{solution} ex-one\n:class: dropdown\nDone: 42.\n```",
         "> **Exercise 1.1 (A *new* $\\mathbb{R}$)**\n>\n> Do it:\n>\n"
         "> $$ \\begin{split} a \\\\ b \\end{split} $$\n>\n> ```\n> code\n> ```\n>\n> - a\n> - b\n\n"
@@ -147,7 +158,8 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "image": ("![One](pixel.png)", "![One](attachment:pixel.png)"),
     "table": (
-        "```{table} A table\n:name: table-one\n| a | b |\n|:--|--:|\n| $\\vert x\\vert$, `c\\|d` | 1 |\n```",
+        "```{table} A table\n:name: table-one\n| a | b |\n|:--|--:|\n"
+        "| $\\vert x\\vert$, `c\\|d` | 1 |\n```",
         "**Table 1.1** A table\n\n| a | b |\n| :--- | ---: |\n| $\\vert x\\vert$, `c\\|d` | 1 |",
     ),
     "list table": (
@@ -155,7 +167,8 @@ CASES: dict[str, tuple[str, str]] = {
         "| a | b |\n| --- | --- |\n| $\\vert x\\vert $ | one<br>two |",
     ),
     "tabs": (
-        "::::{tab-set}\n:::{tab-item} One\n```python\nx = 1\n```\n:::\n:::{tab-item} Two\n2\n:::\n::::",
+        "::::{tab-set}\n:::{tab-item} One\n```python\nx = 1\n```\n:::\n"
+        ":::{tab-item} Two\n2\n:::\n::::",
         "**One**\n\n```python\nx = 1\n```\n\n**Two**\n\n2",
     ),
     "cards": (
@@ -250,3 +263,131 @@ def test_a_construct(plain: NotebookNode, name: str) -> None:
     texts = [texts[0], *texts[2:]]  # the second is the caption of what a cell draws
     found = texts[list(CASES).index(name)].source
     assert re.sub(r"(?<=_downloads/)[0-9a-f]+/", "", found) == CASES[name][1]
+
+
+def test_a_caption_stands_under_its_figure(plain: NotebookNode) -> None:
+    after = [b.source for a, b in pairwise(plain.cells) if a.source == "draw()"]
+    assert after == [f"**Fig. 1.1** A pixel of $\\mathbb{{E}}$, see [(1.1)]({HERE}#equation-eq-a)."]
+
+
+def test_a_footnote_is_kept(plain: NotebookNode) -> None:
+    assert plain.cells[-1].source == "<sup>1</sup> Its *note*."
+
+
+def test_an_image_travels_with_its_cell(plain: NotebookNode) -> None:
+    cells = [cell for cell in plain.cells if "attachment:" in cell.source]
+    assert len(cells) == 2
+    assert all(cell.attachments == {"pixel.png": {"image/png": PIXEL}} for cell in cells)
+
+
+def test_code_is_the_chapters_and_folded_as_it_is_there(plain: NotebookNode) -> None:
+    install, drawn, bare = [cell for cell in plain.cells if cell.cell_type == "code"]
+    assert (install.source, drawn.source, bare.source) == (PINNED_INSTALL_CELL, "draw()", "1 + 1")
+    folded = {"jupyter": {"source_hidden": True}, "cellView": "form"}
+    assert install.metadata == {"tags": ["hide-cell"], **folded}
+    assert drawn.metadata == {"tags": ["hide-input"], **folded}
+    assert bare.metadata == {}
+    assert drawn.outputs[0].data == {"image/png": PIXEL}
+
+
+def test_both_sets_are_valid_and_differ_in_what_a_run_leaves(
+    site: Path, plain: NotebookNode
+) -> None:
+    stripped = nbformat.read(site / "notebooks/without-outputs/part/chapter.ipynb", as_version=4)
+    for notebook in (plain, stripped):
+        nbformat.validate(notebook)
+    assert stripped == without_outputs(plain) != plain
+    code = [cell for cell in stripped.cells if cell.cell_type == "code"]
+    assert [(cell.outputs, cell.execution_count) for cell in code] == [([], None)] * 3
+
+
+def test_the_buttons_lead_to_the_plain_notebook(site: Path) -> None:
+    page = (site / "book/part/chapter.html").read_text("utf-8")
+    repository = "images-from-noise/images-from-noise"
+    file = "notebooks/with-outputs/part/chapter.ipynb"
+    assert f'href="../../{file}"' in page
+    assert f'href="../../{file.replace("with", "without", 1)}"' in page
+    assert f"https://colab.research.google.com/github/{repository}/blob/{TAG}/{file}" in page
+    assert f"https://mybinder.org/v2/gh/{repository}/{TAG}?urlpath=lab/tree/{file}" in page
+    assert "_sources/book/part/chapter.ipynb" not in page
+    assert not (site / "_sources/book/part/chapter.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (":::{hlist}\n- a\n- b\n:::", "does not know how to write <hlist>"),
+        ("$\\KL{a}$", "lacks an argument"),
+    ],
+)
+def test_what_cannot_be_written_ends_the_build(tmp_path: Path, text: str, sentence: str) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# T\n\n" + text)])
+    with pytest.raises(ExtensionError, match=sentence):
+        build(tmp_path, notebook)
+
+
+def test_a_code_cell_that_the_page_does_not_show_ends_the_build(tmp_path: Path) -> None:
+    notebook = chapter()
+    notebook.cells[2].metadata["tags"] = ["remove-cell"]
+    with pytest.raises(ExtensionError, match="may stand neither in a directive nor"):
+        build(tmp_path, notebook)
+
+
+# ---- The first cell, and where the notebooks are published ---------------------------------------
+
+
+def run_install_cell() -> None:
+    exec(compile(parse(PINNED_INSTALL_CELL), "cell", "exec"), {})  # %pip becomes `pass`
+
+
+def test_the_first_cell_is_silent_where_the_package_is(capsys: pytest.CaptureFixture[str]) -> None:
+    run_install_cell()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["companion", "companion.zoo"])  # none, or somebody else's
+def test_the_first_cell_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        run_install_cell()
+    remedy = re.search(r'%pip install "(.*?)"', str(caught.value))
+    assert remedy
+    wanted = Requirement(remedy[1])
+    assert wanted.name == "images-from-noise"
+    assert str(wanted.url).endswith(f"/images-from-noise@{TAG}")
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+@pytest.mark.skipif(sys.platform == "win32", reason="the script is for CI, on Linux")
+def test_the_notebooks_are_published_beside_the_sources(tmp_path: Path) -> None:
+    def git(*arguments: str, folder: Path = tmp_path / "copy") -> str:
+        command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    git("init", "--quiet", "--bare", "origin", folder=tmp_path)
+    git("clone", "--quiet", "origin", "copy", folder=tmp_path)
+    copy = tmp_path / "copy"
+    for name in (".ci/notebooks", "pyproject.toml", ".gitignore"):
+        (copy / name).parent.mkdir(exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name)
+    git("add", ".")
+    git("commit", "--quiet", "-m", "The sources")
+    head = git("rev-parse", "HEAD")
+
+    unbuilt = subprocess.run([copy / ".ci/notebooks"], capture_output=True, text=True)
+    assert unbuilt.returncode == 1
+    assert "run 'make book' first" in unbuilt.stderr
+
+    for round in ("first", "second"):  # the tag follows the site
+        file = copy / "_build/html/notebooks/with-outputs/part/chapter.ipynb"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(round, "utf-8")
+        subprocess.run([copy / ".ci/notebooks"], capture_output=True, check=True)
+        for name in ("notebooks", TAG):
+            git("fetch", "--quiet", "--force", "origin", f"{name}:found")
+            assert git("rev-parse", "found^") == head
+            assert git("show", "found:notebooks/with-outputs/part/chapter.ipynb") == round
+            assert git("show", "found:pyproject.toml")
+    assert git("status", "--porcelain") == ""
+    assert git("rev-parse", "HEAD") == head

@@ -14,7 +14,14 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ConfigError, ExtensionError
 
-from book._tools.plain import REPOSITORY, WITH, WITHOUT, plain_notebook, tag, without_outputs
+from book._tools.plain import (
+    REPOSITORY,
+    TAG,
+    WITH,
+    WITHOUT,
+    plain_notebook,
+    without_outputs,
+)
 from book._tools.plain_words import Page, UnknownNodeError
 
 COLAB = REPOSITORY.replace("https://github.com", "https://colab.research.google.com/github")
@@ -71,26 +78,26 @@ def lead_to_them(
     if not is_notebook(app, name):
         return
     context["sourcename"] = ""  # the chapter's own file is not copied to _sources
-    root, file = context["pathto"]("", 1), file_of(name)
+    file, address = file_of(name), context["pathto"]
     download = {"type": "link", "icon": "fas fa-file", "text": ".ipynb"}
     links = [
         download
         | {
-            "url": f"{root}/{WITH}/{file}",
+            "url": address(f"{WITH}/{file}", 1),
             "tooltip": "Download the notebook",
             "label": "download-notebook-button",
         },
         download
         | {
-            "url": f"{root}/{WITHOUT}/{file}",
+            "url": address(f"{WITHOUT}/{file}", 1),
             "text": ".ipynb, no outputs",
             "tooltip": "Download the notebook without its outputs",
             "label": "download-stripped-notebook-button",
         },
     ]
     launch = {
-        "Binder": f"{BINDER}/{tag()}?urlpath=lab/tree/{WITH}/{file}",
-        "Colab": f"{COLAB}/blob/{tag()}/{WITH}/{file}",
+        "Binder": f"{BINDER}/{TAG}?urlpath=lab/tree/{WITH}/{file}",
+        "Colab": f"{COLAB}/blob/{TAG}/{WITH}/{file}",
     }
     for group in context["header_buttons"]:
         if group.get("label") == "download-buttons":

@@ -22,32 +22,21 @@ from book._tools.cells import tags
 from book._tools.plain_text import Writer
 from book._tools.plain_words import Page
 
-REPOSITORY = "https://github.com/images-from-noise/images-from-noise"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+REPOSITORY = str(PROJECT["urls"]["Repository"])
+RELEASE = str(PROJECT["version"])
+# The repository as it was when the site of this release was built, with the notebooks beside it:
+# what Colab opens, what Binder builds and what pip installs are the same commit.
+TAG = f"notebooks-v{RELEASE}"
 WITH, WITHOUT = "notebooks/with-outputs", "notebooks/without-outputs"  # folders of the site
 FOLDED = {"hide-input", "hide-cell"}
 
-
-def release() -> str:
-    """The version of the book, from `pyproject.toml`."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        return str(tomllib.load(file)["project"]["version"])
-
-
-def tag() -> str:
-    """The tag under which the repository holds the plain notebooks of this release.
-
-    It is the repository as it was when the site was built, with the notebooks beside it: what Colab
-    opens, what Binder builds and what pip installs are the same commit.
-    """
-    return f"notebooks-v{release()}"
-
-
-def install_cell() -> str:
-    """The first code cell: Colab installs the package, other places say how to."""
-    return f"""\
+# The first code cell. Where a chapter's own installs on Colab only, this one also says what to do
+# elsewhere, and takes the package of its release.
+PINNED_INSTALL_CELL = f"""\
 import sys
 
-BOOK = "images-from-noise @ git+{REPOSITORY}@{tag()}"
+BOOK = "images-from-noise @ git+{REPOSITORY}@{TAG}"
 if "google.colab" in sys.modules:  # Google Colab does not have the book's package yet
     %pip install -q "$BOOK"
 try:
@@ -55,7 +44,7 @@ try:
 except ImportError:  # there is none, or it is another "companion"
     raise ModuleNotFoundError(
         "This notebook needs the package images-from-noise, whose module is called companion; run "
-        f'%pip install "{{BOOK}}"  in a cell (about 6 GB with torch), then restart the kernel.'
+        f'%pip install "{{BOOK}}" in a cell (about 6 GB with torch), then restart the kernel.'
     ) from None"""
 
 
@@ -137,7 +126,11 @@ def plain_notebook(document: nodes.document, chapter: NotebookNode, page: Page) 
     """
     pages = _Pages(page)
     pages.walk(document, 0)
-    coded = [i for i, cell in enumerate(chapter.cells) if cell.cell_type == "code" and cell.source]
+    coded = [
+        i
+        for i, cell in enumerate(chapter.cells)
+        if cell.cell_type == "code" and cell.source.strip()
+    ]
     if (found := [cell for cell in pages.cells if isinstance(cell, int)]) != coded:
         raise ValueError(
             f"{page.url}: the page shows the code cells {found}, the notebook has {coded}; a code "
@@ -154,7 +147,7 @@ def plain_notebook(document: nodes.document, chapter: NotebookNode, page: Page) 
         cells.append(new)
     if cells and cells[0].cell_type == "markdown":
         title, _, rest = cells[0].source.partition("\n")
-        origin = f"*Images from Noise {release()}: [this chapter on the site]({page.url})*"
+        origin = f"*Images from Noise {RELEASE}: [this chapter on the site]({page.url})*"
         cells[0].source = f"{title}\n\n{origin}\n{rest}".rstrip()
     plain = nbformat.v4.new_notebook(cells=cells, metadata=copy.deepcopy(chapter.metadata))
     plain.nbformat_minor = 5
@@ -165,7 +158,7 @@ def _code(cell: NotebookNode) -> NotebookNode:
     """A code cell of the chapter, folded in JupyterLab, VS Code and Colab as it is on the site."""
     new = copy.deepcopy(cell)
     if re.sub(r"\s+", " ", cell.source.strip()) == re.sub(r"\s+", " ", INSTALL_CELL):
-        new.source = install_cell()
+        new.source = PINNED_INSTALL_CELL
     new.metadata = NotebookNode({"tags": tags(cell)} if tags(cell) else {})
     if FOLDED & set(tags(cell)):
         new.metadata["jupyter"] = NotebookNode(source_hidden=True)
