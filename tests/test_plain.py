@@ -12,12 +12,13 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from book._tools import INSTALL_CELL, ROOT
 from book._tools.cells import parse
-from book._tools.plain import PINNED_INSTALL_CELL, RELEASE, TAG, without_outputs
+from book._tools.plain import PINNED_INSTALL_CELL, PROJECT, RELEASE, TAG, without_outputs
 from book._tools.plain_math import display, expand, inline
 from book._tools.plain_words import escaped
 
@@ -333,7 +334,7 @@ def test_a_code_cell_that_the_page_does_not_show_ends_the_build(tmp_path: Path) 
         build(tmp_path, notebook)
 
 
-# ---- The first cell, and where the notebooks are published ---------------------------------------
+# ---- The first cell, Binder, and where the notebooks are published ---------------------------------------
 
 
 def run_install_cell() -> None:
@@ -355,6 +356,19 @@ def test_the_first_cell_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, na
     wanted = Requirement(remedy[1])
     assert wanted.name == "images-from-noise"
     assert str(wanted.url).endswith(f"/images-from-noise@{TAG}")
+
+
+def test_binder_installs_the_notebooks_extra_for_the_cpu() -> None:
+    lines = (ROOT / "binder/requirements.txt").read_text("utf-8").splitlines()
+    lines = [line for line in lines if not line.startswith("#")]
+    assert [line for line in lines if not line.startswith("-")] == [".[notebooks]"]
+    options = dict(line.split() for line in lines if line.startswith("-"))
+    assert options["--extra-index-url"].endswith("/cpu")
+    assert (ROOT / "binder" / options["-c"]).resolve() == ROOT / "constraints.txt"
+    python = (ROOT / "binder/runtime.txt").read_text("utf-8").strip().removeprefix("python-")
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python)
+    notebooks = PROJECT["optional-dependencies"]["notebooks"]
+    assert "jupyterlab" in {Requirement(line).name for line in notebooks}
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
