@@ -334,7 +334,7 @@ def test_a_code_cell_that_the_page_does_not_show_ends_the_build(tmp_path: Path) 
         build(tmp_path, notebook)
 
 
-# ---- The first cell, Binder, and where the notebooks are published ---------------------------------------
+# ---- The first cell, Binder, and where the notebooks are published -------------------------------
 
 
 def run_install_cell() -> None:
