@@ -155,9 +155,9 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "figure": (
         "```{figure} pixel.png\n:name: fig-file\n:alt: One pixel\nA *pixel*.\n\nA legend.\n```",
-        "![One pixel](attachment:pixel.png)\n\n**Fig. 1.2** A *pixel*.\n\nA legend.",
+        "![One pixel](attachment:book-part-pixel.png)\n\n**Fig. 1.2** A *pixel*.\n\nA legend.",
     ),
-    "image": ("![One](pixel.png)", "![One](attachment:pixel.png)"),
+    "image": ("![One](pixel.png)", "![One](attachment:book-part-pixel.png)"),
     "table": (
         "```{table} A table\n:name: table-one\n| a | b |\n|:--|--:|\n"
         "| $\\vert x\\vert$, `c\\|d` | 1 |\n```",
@@ -278,7 +278,7 @@ def test_a_footnote_is_kept(plain: NotebookNode) -> None:
 def test_an_image_travels_with_its_cell(plain: NotebookNode) -> None:
     cells = [cell for cell in plain.cells if "attachment:" in cell.source]
     assert len(cells) == 2
-    assert all(cell.attachments == {"pixel.png": {"image/png": PIXEL}} for cell in cells)
+    assert all(cell.attachments == {"book-part-pixel.png": {"image/png": PIXEL}} for cell in cells)
 
 
 def test_code_is_the_chapters_and_folded_as_it_is_there(plain: NotebookNode) -> None:
