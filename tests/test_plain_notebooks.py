@@ -1,12 +1,11 @@
 """The plain notebooks of the built site: nothing of the site's own Markdown is left in any of them.
 
-How each construct is written is in ``test_plain.py``; here all chapters are read, and the two that
-run fastest are run from an empty folder, as a reader who has downloaded them does.
+How each construct is written is in ``test_plain.py``; here all chapters are read, and two short
+ones are run from an empty folder, as a reader who has downloaded them does.
 """
 
 import functools
 import html
-import json
 import re
 import shutil
 from collections import Counter
@@ -33,7 +32,6 @@ SITE = ROOT / "_build" / "html"
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
 ADDRESS = CONFIG["html"]["baseurl"].rstrip("/") + "/"
 MACROS = CONFIG["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
-TIMES = json.loads((ROOT / "book/reference/times.json").read_text("utf-8"))["notebooks"]
 CHAPTERS = {name_of(path): path for path in notebooks()}
 each_chapter = pytest.mark.parametrize("name", CHAPTERS)
 
@@ -133,6 +131,7 @@ def test_no_macro_of_the_book_is_left_and_no_command_is_unknown(name: str) -> No
     assert unknown - {"begin", "end", "tag", "big", "Big"} == set()
 
 
+@pytest.mark.timeout(3600)
 def test_mathjax_without_macros_typesets_all_formulas(browser: Browser) -> None:  # noqa: F811
     """What JupyterLab and Colab do: an unknown command would be red, a fault `merror`."""
     every = [formula for name in CHAPTERS for formula in formulas(name)]
@@ -142,6 +141,7 @@ def test_mathjax_without_macros_typesets_all_formulas(browser: Browser) -> None:
     )
     script = (SITE / "_static/mathjax/tex-chtml.js").as_uri()
     page = browser.new_page()
+    page.set_default_timeout(0)  # a busy machine is no fault of a formula
     page.goto((SITE / "search.html").as_uri())  # from a file, whose scripts may come from files
     page.set_content(f"<body>{body}<script src='{script}'></script></body>")
     page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
@@ -207,13 +207,13 @@ def test_solutions_stay_on_the_site(name: str) -> None:
     assert words(name).count("[Solution](") == solutions
 
 
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", sorted(TIMES, key=lambda name: TIMES[name]["seconds"])[:2])
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", ["start/data", "start/quickstart"])  # the second raises errors
 def test_it_runs_from_an_empty_folder(tmp_path: Path, name: str) -> None:
     shutil.copy(SITE / WITHOUT / f"{name}.ipynb", tmp_path / "chapter.ipynb")
     notebook = nbformat.read(tmp_path / "chapter.ipynb", as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=900, kernel_name="python3", resources=resources).execute()
+    NotebookClient(notebook, timeout=None, kernel_name="python3", resources=resources).execute()
     counts = [cell.execution_count for _, cell in codes(notebook)]
     assert counts == list(range(1, len(counts) + 1))
     drawn = [images(cell) for cell in notebook.cells if cell.cell_type == "code"]
