@@ -48,15 +48,16 @@ def measure(notebook: NotebookNode) -> Measures:
     later = 0  # the level of the heading that ended the first read; 0 while it goes on
     for i, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
-            for kind, line in _lines(cell.source):
+            for kind, line in lines_of(cell.source):
                 if kind == "code":
                     found.first_lines += not later
+                if kind != "prose":
                     continue
                 if heading := re.match(r"(#+) +(.*)", line):
                     level = len(heading[1])
                     if not later or level <= later:
                         later = level if LATER.match(heading[2]) else 0
-                count = _words(line)
+                count = words_in(line)
                 found.words += count
                 found.first_words += count * (not later)
         elif cell.cell_type == "code":
@@ -115,8 +116,8 @@ def table(rows: dict[str, Measures]) -> str:
     return "\n".join(lines)
 
 
-def _lines(source: str) -> Iterator[tuple[str, str]]:
-    """The lines of Markdown that count, each with its kind, "prose" or "code"."""
+def lines_of(source: str) -> Iterator[tuple[str, str]]:
+    """The lines of Markdown that count, "prose" or "code", and the first of each "formula"."""
     fences: list[tuple[str, str]] = []  # those that are open: the marks, the kind of what is inside
     formula = False
     for line in source.splitlines():
@@ -129,17 +130,21 @@ def _lines(source: str) -> Iterator[tuple[str, str]]:
             fences.append((marks, "code" if is_code else "" if name in SILENT else "prose"))
             if name in TITLED:
                 yield "prose", title
+            elif name == "math":
+                yield "formula", line
         elif kind == "code" and line.strip():
             yield kind, line
         elif kind == "prose":
             delimiter = line.count("$$") % 2
             option = fences and re.match(r"\s*:[\w-]+:(\s|$)", line)
-            if not (formula or delimiter or option):
+            if delimiter and not formula:
+                yield "formula", line
+            elif not (formula or delimiter or option):
                 yield kind, line
             formula ^= bool(delimiter)
 
 
-def _words(line: str) -> int:
+def words_in(line: str) -> int:
     """Words of prose: an inline formula is one, the address of a link is none."""
     line = re.sub(r"\$\$.*?\$\$", "", line)
     line = re.sub(r"\$[^$]+\$", "formula", line)
