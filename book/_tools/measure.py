@@ -118,30 +118,36 @@ def table(rows: dict[str, Measures]) -> str:
 
 def lines_of(source: str) -> Iterator[tuple[str, str]]:
     """The lines of Markdown that count, "prose" or "code", and the first of each "formula"."""
+    for kind, line in kinds(source):
+        if kind:
+            yield ("prose" if kind == "title" else kind), line
+
+
+def kinds(source: str) -> Iterator[tuple[str, str]]:
+    """Each line of Markdown with its kind: as in `lines_of`, the "title" of a box, or nothing."""
     fences: list[tuple[str, str]] = []  # those that are open: the marks, the kind of what is inside
     formula = False
     for line in source.splitlines():
         marks, kind = fences[-1] if fences else ("", "prose")
         if marks and line.strip().startswith(marks) and not line.strip().strip(marks[0]):
             fences.pop()
+            yield "", line
         elif kind == "prose" and (fence := FENCE.fullmatch(line)):
             marks, name, title = fence.groups(default="")
             is_code = not name or name in CODE
             fences.append((marks, "code" if is_code else "" if name in SILENT else "prose"))
             if name in TITLED:
-                yield "prose", title
-            elif name == "math":
-                yield "formula", line
-        elif kind == "code" and line.strip():
-            yield kind, line
+                yield "title", title
+            else:
+                yield "formula" if name == "math" else "", line
         elif kind == "prose":
             delimiter = line.count("$$") % 2
             option = fences and re.match(r"\s*:[\w-]+:(\s|$)", line)
-            if delimiter and not formula:
-                yield "formula", line
-            elif not (formula or delimiter or option):
-                yield kind, line
+            opens = delimiter and not formula
+            yield "formula" if opens else "" if formula or option else kind, line
             formula ^= bool(delimiter)
+        else:
+            yield kind if line.strip() else "", line
 
 
 def words_in(line: str) -> int:
