@@ -86,7 +86,7 @@ def bibtex(page: str, title: str, address: str) -> str:
 
 def escaped(text: str) -> str:
     """Text in which BibTeX and TeX read no command."""
-    return re.sub(r"([&%$#_])", r"\\\1", text)
+    return re.sub(r"([&%$#_{}])", r"\\\1", text)
 
 
 def add_metadata(
