@@ -238,6 +238,7 @@ def is_hash(alt: str) -> bool:
 
 def test_the_chapters_are_there(pages: list[str]) -> None:
     reference = ["notation", "glossary", "api", "model_cards", "times", "bibliography"]
+    reference += ["troubleshooting"]
     wanted = {
         f"book/{name}.html" for name in ["index", "vae/index", "gan/index", "rnn/index", *CHAPTERS]
     }
