@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 SITE      := _build/html/index.html
 SOURCES   := $(shell find book companion -type f \
                -not -name '*.pyc' -not -path '*/.*' 2>/dev/null) \
-             _config.yml _toc.yml CHANGELOG.md
+             _config.yml _toc.yml CHANGELOG.md CITATION.cff
 
 # One thread a process: on small machines several threads for small tensors are slower than one.
 TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg PYTHONDONTWRITEBYTECODE=1
