@@ -103,6 +103,11 @@ class ConvLSTM(nn.Module):
         frames_in, frames_out: how many frames are read and predicted in training.
         size: height and width of the frames, as :func:`~companion.data.moving_fashion` makes them.
 
+    Attributes:
+        encoder: the cells that read, one a layer.
+        forecaster: the cells that predict, one a layer.
+        draw: the 1 x 1 convolution from the hidden states to the patches of a frame.
+
     Raises:
         TypeError, ValueError: if a size is no positive whole number, or not a multiple of the
             patch.
