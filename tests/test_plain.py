@@ -12,12 +12,13 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from book._tools import INSTALL_CELL, ROOT
 from book._tools.cells import parse
-from book._tools.plain import PINNED_INSTALL_CELL, RELEASE, TAG, without_outputs
+from book._tools.plain import PINNED_INSTALL_CELL, PROJECT, RELEASE, TAG, without_outputs
 from book._tools.plain_math import display, expand, inline
 from book._tools.plain_words import escaped
 
@@ -154,9 +155,9 @@ CASES: dict[str, tuple[str, str]] = {
     ),
     "figure": (
         "```{figure} pixel.png\n:name: fig-file\n:alt: One pixel\nA *pixel*.\n\nA legend.\n```",
-        "![One pixel](attachment:pixel.png)\n\n**Fig. 1.2** A *pixel*.\n\nA legend.",
+        "![One pixel](attachment:book-part-pixel.png)\n\n**Fig. 1.2** A *pixel*.\n\nA legend.",
     ),
-    "image": ("![One](pixel.png)", "![One](attachment:pixel.png)"),
+    "image": ("![One](pixel.png)", "![One](attachment:book-part-pixel.png)"),
     "table": (
         "```{table} A table\n:name: table-one\n| a | b |\n|:--|--:|\n"
         "| $\\vert x\\vert$, `c\\|d` | 1 |\n```",
@@ -277,7 +278,7 @@ def test_a_footnote_is_kept(plain: NotebookNode) -> None:
 def test_an_image_travels_with_its_cell(plain: NotebookNode) -> None:
     cells = [cell for cell in plain.cells if "attachment:" in cell.source]
     assert len(cells) == 2
-    assert all(cell.attachments == {"pixel.png": {"image/png": PIXEL}} for cell in cells)
+    assert all(cell.attachments == {"book-part-pixel.png": {"image/png": PIXEL}} for cell in cells)
 
 
 def test_code_is_the_chapters_and_folded_as_it_is_there(plain: NotebookNode) -> None:
@@ -333,7 +334,7 @@ def test_a_code_cell_that_the_page_does_not_show_ends_the_build(tmp_path: Path) 
         build(tmp_path, notebook)
 
 
-# ---- The first cell, and where the notebooks are published ---------------------------------------
+# ---- The first cell, Binder, and where the notebooks are published -------------------------------
 
 
 def run_install_cell() -> None:
@@ -355,6 +356,19 @@ def test_the_first_cell_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, na
     wanted = Requirement(remedy[1])
     assert wanted.name == "images-from-noise"
     assert str(wanted.url).endswith(f"/images-from-noise@{TAG}")
+
+
+def test_binder_installs_the_notebooks_extra_for_the_cpu() -> None:
+    lines = (ROOT / "binder/requirements.txt").read_text("utf-8").splitlines()
+    lines = [line for line in lines if not line.startswith("#")]
+    assert [line for line in lines if not line.startswith("-")] == [".[notebooks]"]
+    options = dict(line.split() for line in lines if line.startswith("-"))
+    assert options["--extra-index-url"].endswith("/cpu")
+    assert (ROOT / "binder" / options["-c"]).resolve() == ROOT / "constraints.txt"
+    python = (ROOT / "binder/runtime.txt").read_text("utf-8").strip().removeprefix("python-")
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python)
+    notebooks = PROJECT["optional-dependencies"]["notebooks"]
+    assert "jupyterlab" in {Requirement(line).name for line in notebooks}
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")

@@ -27,11 +27,12 @@ from pybtex.database import parse_string
 from book._ext.page_head import citation, descriptions
 from book._ext.reading import minutes
 from book._ext.reading_marks import spoken
+from book._tools.plain import TAG, WITH, WITHOUT
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
 ADDRESS = "https://images-from-noise.github.io/images-from-noise/"
-REPOSITORY = "github/images-from-noise/images-from-noise/blob/main"
+GITHUB = "github/images-from-noise/images-from-noise"
 CHAPTERS = [
     "start/quickstart",
     "start/data",
@@ -451,14 +452,14 @@ def test_pages_lead_on_to_the_next(name: str) -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_chapters_have_their_buttons(chapter: str) -> None:
+    """They give the plain notebook, from elsewhere that of the page's release."""
     links = {str(a["href"]) for a in soup(SITE / f"book/{chapter}.html").find_all("a", href=True)}
-    notebook = f"book/{chapter}.ipynb"
-    assert f"https://colab.research.google.com/{REPOSITORY}/{notebook}" in links
-    assert [
-        link for link in links if link.startswith("https://mybinder.org/v2/gh/images-from-noise")
-    ]
-    assert [link for link in links if link.endswith(f"_sources/{notebook}")], "no download button"
-    assert (SITE / "_sources" / notebook).read_bytes() == (ROOT / notebook).read_bytes()
+    with_outputs, without = (f"{folder}/{chapter}.ipynb" for folder in (WITH, WITHOUT))
+    assert {f"../../{with_outputs}", f"../../{without}"} <= links
+    assert f"https://colab.research.google.com/{GITHUB}/blob/{TAG}/{with_outputs}" in links
+    binder = f"https://mybinder.org/v2/{GITHUB.replace('github', 'gh', 1)}/{TAG}"
+    assert f"{binder}?urlpath=lab/tree/{with_outputs}" in links
+    assert not [link for link in links if "_sources" in link]
 
 
 def test_mathjax_and_its_fonts_are_local() -> None:

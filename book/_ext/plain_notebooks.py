@@ -75,7 +75,7 @@ def lead_to_them(
     app: Sphinx, name: str, template: str, context: dict[str, Any], document: Any
 ) -> None:
     """Download, Colab and Binder give the plain notebook of the page's release."""
-    if not is_notebook(app, name):
+    if app.builder.name != "html" or not is_notebook(app, name):
         return
     context["sourcename"] = ""  # the chapter's own file is not copied to _sources
     file, address = file_of(name), context["pathto"]

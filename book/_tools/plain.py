@@ -9,7 +9,6 @@ behind a link. `without_outputs` makes the second set, for a class that is to se
 from __future__ import annotations
 
 import copy
-import re
 import tomllib
 from dataclasses import dataclass, field
 
@@ -57,7 +56,7 @@ class Text:
     attachments: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-class _Pages:
+class _Cells:
     """Walks through a page and collects its cells: `Text`, or the index of a code cell."""
 
     def __init__(self, page: Page) -> None:
@@ -124,20 +123,20 @@ def plain_notebook(document: nodes.document, chapter: NotebookNode, page: Page) 
         UnknownNodeError: the page holds a kind of node that no Markdown is known for.
         ValueError: a code cell of the chapter is not on its page.
     """
-    pages = _Pages(page)
-    pages.walk(document, 0)
+    found = _Cells(page)
+    found.walk(document, 0)
     coded = [
         i
         for i, cell in enumerate(chapter.cells)
         if cell.cell_type == "code" and cell.source.strip()
     ]
-    if (found := [cell for cell in pages.cells if isinstance(cell, int)]) != coded:
+    if (shown := [cell for cell in found.cells if isinstance(cell, int)]) != coded:
         raise ValueError(
-            f"{page.url}: the page shows the code cells {found}, the notebook has {coded}; a code "
+            f"{page.url}: the page shows the code cells {shown}, the notebook has {coded}; a code "
             "cell may stand neither in a directive nor be tagged remove-cell"
         )
     cells = []
-    for number, cell in enumerate(pages.cells):
+    for number, cell in enumerate(found.cells):
         if isinstance(cell, Text):
             new = nbformat.v4.new_markdown_cell("\n\n".join(cell.parts), id=f"text-{number}")
             if cell.attachments:
@@ -157,7 +156,7 @@ def plain_notebook(document: nodes.document, chapter: NotebookNode, page: Page) 
 def _code(cell: NotebookNode) -> NotebookNode:
     """A code cell of the chapter, folded in JupyterLab, VS Code and Colab as it is on the site."""
     new = copy.deepcopy(cell)
-    if re.sub(r"\s+", " ", cell.source.strip()) == re.sub(r"\s+", " ", INSTALL_CELL):
+    if cell.source.strip() == INSTALL_CELL:
         new.source = PINNED_INSTALL_CELL
     new.metadata = NotebookNode({"tags": tags(cell)} if tags(cell) else {})
     if FOLDED & set(tags(cell)):

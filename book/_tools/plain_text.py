@@ -147,19 +147,14 @@ class Writer(Words):
         label, *rest = node.children
         return f"<sup>{label.astext()}</sup> {self.blocks(rest)}"
 
-    def block_title(self, node: nodes.Element) -> str:
-        return f"**{self.inlines(node.children)}**"
-
     def block_caption(self, node: nodes.Element) -> str:
         return f"**{self.inlines(node.children)}**"
 
     def block_figure(self, node: nodes.Element) -> str:
         """The image, the caption under it, the legend."""
         rest = [c for c in node.children if not isinstance(c, nodes.caption)]
-        image, legend = (
-            [c for c in rest if not isinstance(c, nodes.legend)],
-            [c for c in rest if isinstance(c, nodes.legend)],
-        )
+        image = [c for c in rest if not isinstance(c, nodes.legend)]
+        legend = [c for c in rest if isinstance(c, nodes.legend)]
         parts = [self.blocks(image), self.caption(node), self.blocks(legend)]
         return "\n\n".join(part for part in parts if part)
 

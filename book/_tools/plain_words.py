@@ -17,16 +17,8 @@ from book._tools.plain_math import Macros, inline
 # What leaves no trace in Markdown.
 SILENT = {"comment", "target", "index", "substitution_definition", "sd_tab_input", "sd_icon"}
 # What is only there to hold its children.
-HOLDERS = {
-    "container",
-    "compound",
-    "section",
-    "inline",
-    "PassthroughTextElement",
-    "legend",
-    "sd_badge",
-    "proof_node",
-}
+HOLDERS = {"container", "compound", "section", "legend", "proof_node", "PassthroughTextElement"}
+HOLDERS |= {"inline", "abbreviation", "generated", "sd_badge"}
 MARKS = {"emphasis": "*", "title_reference": "*", "strong": "**"}
 TAGS = {"subscript": "sub", "superscript": "sup", "footnote_reference": "sup"}
 
@@ -82,12 +74,7 @@ class Words:
             return f"{mark}{inner}{mark}" if inner else ""
         if tag := TAGS.get(name):
             return f"<{tag}>{inner}</{tag}>"
-        if name in HOLDERS or name in (
-            "abbreviation",
-            "generated",
-            "literal_emphasis",
-            "paragraph",
-        ):
+        if name in HOLDERS:
             return inner
         raise UnknownNodeError(
             f"{node.source}:{node.line}: a plain notebook does not know how to write <{name}> "
@@ -114,7 +101,9 @@ class Words:
             return f"![{alt}]({uri})"
         path = self.page.folder / uri
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        name = path.name.replace(" ", "-")
+        name = re.sub(
+            r"[^\w.-]+", "-", uri
+        )  # the folders, too: a cell may show a/1.png and b/1.png
         self.attachments[name] = {kind: base64.b64encode(path.read_bytes()).decode()}
         return f"![{alt}](attachment:{name})"
 
