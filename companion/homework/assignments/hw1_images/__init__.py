@@ -1,0 +1,1 @@
+"""Homework 1: what an image costs."""

@@ -1,0 +1,1 @@
+"""Homework 2: three distances on a grid."""

@@ -1,0 +1,1 @@
+"""Homework 5: many guesses, and a choice without a slope."""
