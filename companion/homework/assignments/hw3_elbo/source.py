@@ -2,20 +2,22 @@
 # # Homework 3: a bound, its gap, and two ways to its gradient
 #
 # *Practiced:* the evidence lower bound by quadrature, the divergence that it leaves out, the
-# score-function and the pathwise estimator of a gradient.
-# *Read first:* [A bound on the evidence](vae/elbo). *Time:* about 100 minutes. *Points:* 15.
+# score-function and the pathwise estimator of a gradient. *Read first:* {doc}`/book/vae/elbo`.
+# *Time:* about 100 minutes. *Points:* 15.
 #
-# The model has one hidden number and gives one number, seen with a noise of width $s = VARIANT.noise$:
+# The model has one hidden number and gives one number, seen with a noise of width
+# $s = VARIANT.noise$; the decoder bends the code by $b = VARIANT.bend$:
 #
-# $$ z \sim \mathcal{N}(0, 1), \qquad x \mid z \sim \mathcal{N}\big(\sin(bz),\, s^2\big), \qquad
-# b = VARIANT.bend . $$
+# $$
+# z \sim \mathcal{N}(0, 1), \qquad x \mid z \sim \mathcal{N}\big(\sin(bz),\, s^2\big)
+# $$
 #
-# The guess for each $x$ is $q = \mathcal{N}(\mu, \sigma^2)$; as an encoder would, we give it by `mu`
-# and `logvar`, that is $\log \sigma^2$. All logarithms are natural, all tensors `float64`.
+# The guess for each $x$ is $q = \mathcal{N}(\mu, \sigma^2)$; as an encoder would, we give it by
+# `mu` and `logvar`, that is $\log \sigma^2$. All logarithms are natural, all tensors `float64`.
 #
-# `companion` has no function for this model. Everything of torch may be called, `torch.distributions`
-# and `torch.autograd` included. Each answer is checked on random inputs, in the cell below it, as
-# often as you like.
+# `companion` has no function for this model. Everything of torch may be called,
+# `torch.distributions` and `torch.autograd` included. Each answer is checked on random inputs, in
+# the cell below it, as often as you like.
 # %%
 import math
 
@@ -25,14 +27,15 @@ from torch.distributions import Normal
 
 BEND, NOISE = VARIANT.bend, VARIANT.noise
 
+
 # %% [markdown]
 # ## Question 1: the bound (3 points)
 #
 # Return $\mathrm{ELBO}(x; q) = \mathbb{E}_q[\log p(x, z) - \log q(z)]$, the right side of
-# [Jensen's inequality](vae/elbo#eq-elbo-jensen), in nats, for each of $N$ points; `x`, `mu` and
-# `logvar` have shape `(N,)`, and so has the result. Do not draw: `z` is a grid of shape `(G,)` with a
-# constant step $h$, wide and fine enough for all inputs, and an integral is $h$ times the sum over
-# the grid. (The rate has [a closed form](vae/elbo#eq-elbo-rate), which you may use.)
+# {eq}`eq-elbo-jensen`, in nats, for each of $N$ points; `x`, `mu` and `logvar` have shape `(N,)`,
+# and so has the result. Do not draw: `z` is a grid of shape `(G,)` with a constant step $h$, wide
+# and fine enough for all inputs, and an integral is $h$ times the sum over the grid. (The rate has
+# the closed form {eq}`eq-elbo-rate`, which you may use.)
 # %% question=elbo
 def elbo(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
     """The evidence lower bound of each point, in nats, shape (N,), by a sum over the grid z."""
@@ -48,10 +51,10 @@ def elbo(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
 # %% [markdown]
 # ## Question 2: the gap (3 points)
 #
-# Return what the bound leaves out, $\mathrm{KL}\big(q\,\|\,p(z \mid x)\big)$, as it stands in
-# [the identity](vae/elbo#eq-elbo-identity), in nats, shape `(N,)`. The posterior follows from
-# [Bayes' rule](vae/elbo#eq-elbo-evidence), with $p(x)$ as a sum over the grid `z`. Inputs as in
-# question 1. A test of your own: the gap and your bound add up to $\log p(x)$, whatever $q$ is.
+# Return what the bound leaves out, $\mathrm{KL}\big(q\,\|\,p(z \mid x)\big)$ in
+# {eq}`eq-elbo-identity`, in nats, shape `(N,)`. The posterior follows from Bayes' rule,
+# {eq}`eq-elbo-evidence`, with $p(x)$ as an integral over the grid `z`. Inputs as in question 1. A
+# test of your own: the gap and your bound add up to $\log p(x)$, whatever $q$ is.
 # %% question=gap
 def gap(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
     """The divergence from the guess to the posterior, in nats, shape (N,)."""
@@ -68,16 +71,18 @@ def gap(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
 # %% [markdown]
 # ## Question 3: the score function (3 points)
 #
-# Let $f(z) = \log p(x \mid z)$ and $z = \mu + \sigma\varepsilon$. Return the score-function estimate of
-# the derivative of $\mathbb{E}_q[f(z)]$ with respect to `logvar`, for each single draw,
+# Let $f(z) = \log p(x \mid z)$ and $z = \mu + \sigma\varepsilon$. Return the score-function
+# estimate of the derivative of $\mathbb{E}_q[f(z)]$ with respect to `logvar`, for each single
+# draw,
 #
-# $$ \big(f(z) - c\big)\, \frac{\partial \log q(z)}{\partial \log \sigma^2} , \qquad
-# c = VARIANT.baseline , $$
+# $$
+# \big(f(z) - c\big)\, \frac{\partial \log q(z)}{\partial \log \sigma^2} , \qquad
+# c = VARIANT.baseline ,
+# $$
 #
-# where $z$ is held fixed while $\log q(z)$ is differentiated; it is
-# [this equation](vae/elbo#eq-elbo-score) without its expectation, with the baseline $c$. `x`, `mu`
-# and `logvar` have shape `(N,)`, the standard normal noise $\varepsilon$ has shape `(K, N)`, and the
-# result has shape `(K, N)`.
+# where $z$ is held fixed while $\log q(z)$ is differentiated: {eq}`eq-elbo-score` without its
+# expectation, with the baseline $c$. `x`, `mu` and `logvar` have shape `(N,)`, the standard normal
+# noise $\varepsilon$ has shape `(K, N)`, and the result has shape `(K, N)`.
 # %% question=score_gradient
 def score_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
     """One estimate of the derivative with respect to logvar for each draw, shape (K, N)."""
@@ -91,8 +96,8 @@ def score_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tens
 # %% [markdown]
 # ## Question 4: through the draw (3 points)
 #
-# Return [the pathwise estimate](vae/elbo#eq-elbo-pathwise) of the same derivative for each single
-# draw, $f'(z)\, \partial z / \partial \log \sigma^2$. Inputs and shape as in question 3. By hand or by
+# Return the pathwise estimate {eq}`eq-elbo-pathwise` of the same derivative for each single draw,
+# $f'(z)\, \partial z / \partial \log \sigma^2$. Inputs and shape as in question 3. By hand or by
 # autograd, as you like; the slope of $f$ has the inner derivative of $\sin(bz)$.
 # %% question=pathwise_gradient
 def pathwise_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
@@ -115,8 +120,8 @@ def pathwise_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> T
 #    standard deviation divided by $\sqrt{200000}$.) Why must they?
 # 2. Which estimator is noisier for the narrow guess, and why? Where does each one look for
 #    information about $f$?
-# 3. When would you have to use the noisier one all the same? Give an example from this book or from
-#    elsewhere.
+# 3. When would you have to use the noisier one all the same? Give an example from this book or
+#    from elsewhere.
 # %%
 noise = torch.randn(200_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 for width in (0.05, 0.5):
