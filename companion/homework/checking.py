@@ -36,8 +36,8 @@ def check(
         count: how many inputs are drawn.
 
     Raises:
-        WrongAnswerError: the answer is wrong: the sentence says why and, of a known mistake, where the
-            book explains it.
+        WrongAnswerError: the answer is wrong: the sentence says why and, of a known mistake, where
+            the book explains it.
         ValueError: there is no homework or question of that name.
     """
     questions = assignments.questions(homework, variant)
