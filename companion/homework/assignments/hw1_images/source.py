@@ -2,7 +2,7 @@
 # # Homework 1: what an image costs
 #
 # *Practiced:* bits per dimension, dequantization, masses of gray levels, a clean split of the
-# data. *Read first:* {doc}`/book/start/data`. *Time:* about 90 minutes. *Points:* 15.
+# data. *Read first:* [Images as numbers](start/data). *Time:* about 90 minutes. *Points:* 15.
 #
 # All images of this homework have $L = VARIANT.levels$ gray levels, not 256, so every constant of
 # the chapter has to be thought over. `bits_per_dimension` and `discretized_mixture_log_prob` of
@@ -26,10 +26,10 @@ LEVELS = VARIANT.levels
 # $v$. An image has $C$ channels, $H$ rows and $W$ columns, and its values are scaled to $[0, 1)$,
 # so that a gray level is $1/L$ wide, with $L = VARIANT.levels$.
 #
-# Return the bits per dimension of each image, shape `(N,)`. They are defined in {eq}`eq-data-bpd`
-# for the *mass* of an image; the mass that belongs to a density is density times width, for every
-# value of the image. The exercise {ref}`Units of a density <ex-data-units>` does it for 256
-# levels.
+# Return the bits per dimension of each image, shape `(N,)`. They are [defined
+# here](start/data#eq-data-bpd) for the *mass* of an image; the mass that belongs to a density is
+# density times width, for every value of the image. The exercise [Units of a
+# density](start/data#ex-data-units) does it for 256 levels.
 # %% question=bits_per_dimension
 def bits_per_dimension(log_density: Tensor, channels: int, height: int, width: int) -> Tensor:
     """Bits per dimension, shape (N,), from log-densities in nats for each image, shape (N,)."""
@@ -45,8 +45,8 @@ def bits_per_dimension(log_density: Tensor, channels: int, height: int, width: i
 # The images are bytes $x$, a tensor of `uint8` from 0 to 255, shape `(N, C, H, W)`. Reduce them to
 # the $L = VARIANT.levels$ levels $k = \lfloor L x / 256 \rfloor$. Then add the noise $u$, which is
 # given: uniform on $[0, 1)$, one number for each value, the same shape. Return $(k + u)/L$ as
-# floats; they lie in $[0, 1)$. Why the noise is needed is said before
-# {eq}`eq-data-dequantization`.
+# floats; they lie in $[0, 1)$. Why the noise is needed is said
+# [here](start/data#eq-data-dequantization).
 # %% question=dequantize
 def dequantize(images: Tensor, noise: Tensor) -> Tensor:
     """Images in [0, 1), shape (N, C, H, W), from bytes and uniform noise of that shape."""
@@ -63,8 +63,8 @@ def dequantize(images: Tensor, noise: Tensor) -> Tensor:
 # logistic distribution with mean $m$ and scale $s$ has the cumulative distribution function
 # $\sigma((x - m)/s)$, where $\sigma(t) = 1/(1 + e^{-t})$. A level gets the mass between
 # $x_k - \delta$ and $x_k + \delta$, where $\delta$ is half the distance between two levels. Level
-# 0 also gets all the mass below it, and level $L - 1$ all the mass above it. (For 256 levels this
-# is {eq}`eq-vae-logistic` in a later chapter.)
+# 0 also gets all the mass below it, and level $L - 1$ all the mass above it. (A later chapter does
+# this [for 256 levels](vae/vae#eq-vae-logistic).)
 #
 # Return the natural logarithm of the mass for each pixel, of the shape of `level`; `log_scale` is
 # $\log s$. The inputs are `float64` and not extreme, so that the difference of two sigmoids is
@@ -85,12 +85,13 @@ def log_mass(level: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
 # %% [markdown]
 # ## Question 4: a histogram, honestly scored (3 points)
 #
-# The simplest model of a pixel is one histogram for all of them; in {doc}`/book/start/data` it is
-# the first rung of *The ladder of floors*. Count how often each of the $L = VARIANT.levels$ levels
-# occurs in the training images, all pixels taken together. Add VARIANT.imagined to the count of
-# every level, so that none has mass zero. Divide by the sum: these are the masses. Return the mean
-# of $-\log_2$ of the mass over all pixels of the test images, one number (shape `()`); this is
-# {eq}`eq-data-bpd` for a model of independent pixels.
+# The simplest model of a pixel is one histogram for all of them; it is the first rung of [the
+# ladder of floors](start/data#the-ladder-of-floors). Count how often each of the
+# $L = VARIANT.levels$ levels occurs in the training images, all pixels taken together. Add
+# VARIANT.imagined to the count of every level, so that none has mass zero. Divide by the sum:
+# these are the masses. Return the mean of $-\log_2$ of the mass over all pixels of the test
+# images, one number (shape `()`); these are [bits per dimension](start/data#eq-data-bpd) of a
+# model of independent pixels.
 #
 # `train` and `test` hold levels, whole numbers of shape `(N, 1, H, W)`; the two $N$ may differ.
 # %% question=histogram_bits
@@ -124,5 +125,5 @@ for n in (1, 3, 10, 100, 1000):
     leaked = histogram_bits(torch.cat([train[:n], test[:n]]), test[:n])
     print(f"{n:5} images  honest {honest:.4f}  leaked {leaked:.4f}  bits per dimension")
 
-# %% [markdown]
+# %% [markdown] answer
 # *Your answer:*

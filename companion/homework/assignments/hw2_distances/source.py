@@ -2,8 +2,8 @@
 # # Homework 2: three distances on a grid
 #
 # *Practiced:* the Kullback-Leibler divergence and its direction, the Jensen-Shannon divergence,
-# the Wasserstein distance. *Read first:* {doc}`/book/start/distances`. *Time:* about 75 minutes.
-# *Points:* 13.
+# the Wasserstein distance. *Read first:* [How far apart are two distributions?](start/distances).
+# *Time:* about 75 minutes. *Points:* 13.
 #
 # Densities are given on a grid: `x` has shape `(G,)` and a constant step $h$; `p` and `q` have
 # shape `(N, G)`, one density a row, all positive, and $h \sum_i p_i = 1$ in each row. An integral
@@ -30,7 +30,8 @@ from torch import Tensor
 # \tilde q = (1 - \alpha)\, q + \alpha\, r .
 # $$
 #
-# Return $\mathrm{KL}(p\,\|\,\tilde q)$, defined in {eq}`eq-distances-kl`, for each row.
+# Return $\mathrm{KL}(p\,\|\,\tilde q)$, [defined here](start/distances#eq-distances-kl), for each
+# row.
 # %% question=kl_divergence
 def kl_divergence(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
     """KL(p || guarded q) in nats, shape (N,)."""
@@ -44,9 +45,9 @@ def kl_divergence(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
 # %% [markdown]
 # ## Question 2: real ones are rare (3 points)
 #
-# The Jensen-Shannon divergence {eq}`eq-distances-js` of the chapter weighs $p$ and $q$ alike. If a
-# discriminator sees a share $\pi = VARIANT.weight$ of real images, drawn from $p$, and a share
-# $1 - \pi$ of generated ones, drawn from $q$, then its best answer depends on
+# The [Jensen-Shannon divergence](start/distances#eq-distances-js) of the chapter weighs $p$ and
+# $q$ alike. If a discriminator sees a share $\pi = VARIANT.weight$ of real images, drawn from $p$,
+# and a share $1 - \pi$ of generated ones, drawn from $q$, then its best answer depends on
 #
 # $$
 # \begin{gathered}
@@ -74,8 +75,8 @@ def js_divergence(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
 # to the right: carrying one unit of mass by one unit of way costs VARIANT.uphill to the right and
 # 1 to the left. On the line it is still best that no two grains cross. With the cumulative
 # distributions $F$ of $p$ and $G$ of $q$, just $F(x) - G(x)$ must then pass $x$ to the right where
-# that is positive, and $G(x) - F(x)$ to the left where that is. So the second integral of
-# {eq}`eq-distances-wasserstein` becomes
+# that is positive, and $G(x) - F(x)$ to the left where that is. So the second integral of [the
+# Wasserstein distance](start/distances#eq-distances-wasserstein) becomes
 #
 # $$
 # \int \big( VARIANT.uphill\, \max(F - G, 0) + \max(G - F, 0) \big)\, dx .
@@ -117,5 +118,5 @@ for ax, distance in zip(axes, (kl_divergence, js_divergence, transport_work), st
     ax.set(title=distance.__name__, xlabel="shift of q")
 plt.show()
 
-# %% [markdown]
+# %% [markdown] answer
 # *Your answer:*

@@ -2,8 +2,8 @@
 # # Homework 3: a bound, its gap, and two ways to its gradient
 #
 # *Practiced:* the evidence lower bound by quadrature, the divergence that it leaves out, the
-# score-function and the pathwise estimator of a gradient. *Read first:* {doc}`/book/vae/elbo`.
-# *Time:* about 100 minutes. *Points:* 15.
+# score-function and the pathwise estimator of a gradient. *Read first:* [A bound on the
+# evidence](vae/elbo). *Time:* about 100 minutes. *Points:* 15.
 #
 # The model has one hidden number and gives one number, seen with a noise of width
 # $s = VARIANT.noise$; the decoder bends the code by $b = VARIANT.bend$:
@@ -31,11 +31,11 @@ BEND, NOISE = VARIANT.bend, VARIANT.noise
 # %% [markdown]
 # ## Question 1: the bound (3 points)
 #
-# Return $\mathrm{ELBO}(x; q) = \mathbb{E}_q[\log p(x, z) - \log q(z)]$, the right side of
-# {eq}`eq-elbo-jensen`, in nats, for each of $N$ points; `x`, `mu` and `logvar` have shape `(N,)`,
-# and so has the result. Do not draw: `z` is a grid of shape `(G,)` with a constant step $h$, wide
-# and fine enough for all inputs, and an integral is $h$ times the sum over the grid. (The rate has
-# the closed form {eq}`eq-elbo-rate`, which you may use.)
+# Return $\mathrm{ELBO}(x; q) = \mathbb{E}_q[\log p(x, z) - \log q(z)]$, [the
+# bound](vae/elbo#eq-elbo-jensen), in nats, for each of $N$ points; `x`, `mu` and `logvar` have
+# shape `(N,)`, and so has the result. Do not draw: `z` is a grid of shape `(G,)` with a constant
+# step $h$, wide and fine enough for all inputs, and an integral is $h$ times the sum over the
+# grid. (The rate has [a closed form](vae/elbo#eq-elbo-rate), which you may use.)
 # %% question=elbo
 def elbo(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
     """The evidence lower bound of each point, in nats, shape (N,), by a sum over the grid z."""
@@ -51,10 +51,10 @@ def elbo(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
 # %% [markdown]
 # ## Question 2: the gap (3 points)
 #
-# Return what the bound leaves out, $\mathrm{KL}\big(q\,\|\,p(z \mid x)\big)$ in
-# {eq}`eq-elbo-identity`, in nats, shape `(N,)`. The posterior follows from Bayes' rule,
-# {eq}`eq-elbo-evidence`, with $p(x)$ as an integral over the grid `z`. Inputs as in question 1. A
-# test of your own: the gap and your bound add up to $\log p(x)$, whatever $q$ is.
+# Return what the bound leaves out, $\mathrm{KL}\big(q\,\|\,p(z \mid x)\big)$ in [the
+# identity](vae/elbo#eq-elbo-identity), in nats, shape `(N,)`. The posterior follows from [Bayes'
+# rule](vae/elbo#eq-elbo-evidence), with $p(x)$ as an integral over the grid `z`. Inputs as in
+# question 1. A test of your own: the gap and your bound add up to $\log p(x)$, whatever $q$ is.
 # %% question=gap
 def gap(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
     """The divergence from the guess to the posterior, in nats, shape (N,)."""
@@ -80,9 +80,10 @@ def gap(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
 # c = VARIANT.baseline ,
 # $$
 #
-# where $z$ is held fixed while $\log q(z)$ is differentiated: {eq}`eq-elbo-score` without its
-# expectation, with the baseline $c$. `x`, `mu` and `logvar` have shape `(N,)`, the standard normal
-# noise $\varepsilon$ has shape `(K, N)`, and the result has shape `(K, N)`.
+# where $z$ is held fixed while $\log q(z)$ is differentiated: [the first of the two
+# ways](vae/elbo#eq-elbo-score) without its expectation, with the baseline $c$. `x`, `mu` and
+# `logvar` have shape `(N,)`, the standard normal noise $\varepsilon$ has shape `(K, N)`, and the
+# result has shape `(K, N)`.
 # %% question=score_gradient
 def score_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
     """One estimate of the derivative with respect to logvar for each draw, shape (K, N)."""
@@ -96,9 +97,9 @@ def score_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tens
 # %% [markdown]
 # ## Question 4: through the draw (3 points)
 #
-# Return the pathwise estimate {eq}`eq-elbo-pathwise` of the same derivative for each single draw,
-# $f'(z)\, \partial z / \partial \log \sigma^2$. Inputs and shape as in question 3. By hand or by
-# autograd, as you like; the slope of $f$ has the inner derivative of $\sin(bz)$.
+# Return [the pathwise estimate](vae/elbo#eq-elbo-pathwise) of the same derivative for each single
+# draw, $f'(z)\, \partial z / \partial \log \sigma^2$. Inputs and shape as in question 3. By hand
+# or by autograd, as you like; the slope of $f$ has the inner derivative of $\sin(bz)$.
 # %% question=pathwise_gradient
 def pathwise_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
     """One estimate of the derivative with respect to logvar for each draw, shape (K, N)."""
@@ -133,5 +134,5 @@ for width in (0.05, 0.5):
             f"sigma {width:4}  {estimator.__name__:18} mean {draws.mean():8.4f}  std {draws.std():8.4f}"
         )
 
-# %% [markdown]
+# %% [markdown] answer
 # *Your answer:*

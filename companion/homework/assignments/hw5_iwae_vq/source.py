@@ -2,8 +2,8 @@
 # # Homework 5: many guesses, and a choice without a slope
 #
 # *Practiced:* the importance-weighted bound in logarithms, the effective sample size, the
-# straight-through estimator, the loss of a codebook. *Read first:* {doc}`/book/vae/iwae` and
-# {doc}`/book/vae/vq_vae`. *Time:* about 100 minutes. *Points:* 17.
+# straight-through estimator, the loss of a codebook. *Read first:* [A tighter bound](vae/iwae) and
+# [Discrete codes](vae/vq_vae). *Time:* about 100 minutes. *Points:* 17.
 #
 # `importance_bound` and `effective_sample_size` of `companion` and its `VectorQuantizer` may not
 # be called; everything of torch may. Tensors are `float32` unless you change them. Each answer is
@@ -26,9 +26,9 @@ from torch.distributions import Normal
 # ($\log \sigma^2$), shape `(N, l)`. The prior is not the book's: it is $p(z) = \mathcal{N}(m, I)$
 # with $m = VARIANT.prior_mean$ in every dimension.
 #
-# Return $\log \frac1k \sum_j w_j$, the bound {eq}`eq-iwae-bound` from this one set of draws, in
-# nats, shape `(N,)`, with the weights $w_j = p(x \mid z_j)\, p(z_j)/q(z_j)$ of
-# {eq}`eq-iwae-weight`. They are as small as $e^{-240}$.
+# Return $\log \frac1k \sum_j w_j$, [the bound](vae/iwae#eq-iwae-bound) from this one set of draws,
+# in nats, shape `(N,)`, with [the weights](vae/iwae#eq-iwae-weight)
+# $w_j = p(x \mid z_j)\, p(z_j)/q(z_j)$. They are as small as $e^{-240}$.
 # %% question=importance_bound
 def importance_bound(log_likelihood: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """The logarithm of the mean importance weight of each image, in nats, shape (N,)."""
@@ -45,10 +45,10 @@ def importance_bound(log_likelihood: Tensor, z: Tensor, mu: Tensor, logvar: Tens
 #
 # A few enormous weights can outweigh all others. One remedy is to cut the weights of an image at a
 # multiple of their mean: $v_j = \min(w_j,\, c\, \bar w)$ with $\bar w = \frac1k \sum_j w_j$ (the
-# mean before anything is cut) and $c = VARIANT.cap$. Return the effective sample size
-# {eq}`eq-iwae-ess` of what is left, $(\sum_j v_j)^2 / \sum_j v_j^2$, for each image, shape `(N,)`.
-# You get $\log w_j$, shape `(N, k)`, around $-240$. The result does not change if all weights of
-# an image are multiplied by one number.
+# mean before anything is cut) and $c = VARIANT.cap$. Return the [effective sample
+# size](vae/iwae#eq-iwae-ess) of what is left, $(\sum_j v_j)^2 / \sum_j v_j^2$, for each image,
+# shape `(N,)`. You get $\log w_j$, shape `(N, k)`, around $-240$. The result does not change if
+# all weights of an image are multiplied by one number.
 # %% question=effective_sample_size
 def effective_sample_size(log_weights: Tensor) -> Tensor:
     """The effective sample size of the capped weights of each image, shape (N,)."""
@@ -63,10 +63,10 @@ def effective_sample_size(log_weights: Tensor) -> Tensor:
 # ## Question 3: straight through, in part (4 points)
 #
 # `vectors` holds $P$ vectors of length $m$ for each of $N$ images, shape `(N, P, m)`, and
-# `codebook` the $J$ entries, shape `(J, m)`. Replace each vector by the nearest entry,
-# {eq}`eq-vq-nearest`, and return the entries, shape `(N, P, m)`.
+# `codebook` the $J$ entries, shape `(J, m)`. Replace each vector by [the nearest
+# entry](vae/vq_vae#eq-vq-nearest) and return the entries, shape `(N, P, m)`.
 #
-# The gradient is to pass straight through, {eq}`eq-vq-straight`, but only a share of it:
+# The gradient is to pass [straight through](vae/vq_vae#eq-vq-straight), but only a share of it:
 #
 # $$
 # \nabla_{\mathrm{vectors}} L := VARIANT.share\, \nabla_{\mathrm{entries}} L .
@@ -88,7 +88,8 @@ def straight_through(vectors: Tensor, codebook: Tensor) -> Tensor:
 # %% [markdown]
 # ## Question 4: two terms of one value (4 points)
 #
-# Return the last two terms of the loss {eq}`eq-vq-loss`, with $\lambda = VARIANT.commitment$:
+# Return the last two terms of [the loss](vae/vq_vae#eq-vq-loss), with
+# $\lambda = VARIANT.commitment$:
 #
 # $$
 # \lVert \mathrm{sg}(z) - e \rVert^2 + \lambda\, \lVert z - \mathrm{sg}(e) \rVert^2 ,
@@ -112,8 +113,8 @@ def codebook_loss(vectors: Tensor, entries: Tensor) -> Tensor:
 #
 # Take a posterior $\mathcal{N}(0, 1)$ and a guess $q = \mathcal{N}(0, t)$ of another variance. The
 # cell below draws $k = 1000$ codes for each $t$ and shows your effective sample size, divided by
-# $k$, beside $1/R$ of {eq}`eq-iwae-r`, which holds for infinitely many draws without a cap. Run it
-# and answer in five to eight sentences.
+# $k$, beside [the formula](vae/iwae#eq-iwae-r) for $1/R$, which holds for infinitely many draws
+# without a cap. Run it and answer in five to eight sentences.
 #
 # 1. Which is worse, a guess that is too narrow or one that is too wide, and why?
 # 2. Below $t = 1/2$ the formula says 0, the draws do not. Which of the two would you trust, and
@@ -135,5 +136,5 @@ plt.ylabel("effective sample size / k")
 plt.legend()
 plt.show()
 
-# %% [markdown]
+# %% [markdown] answer
 # *Your answer:*
