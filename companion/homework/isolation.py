@@ -1,11 +1,11 @@
 """A submission is executed in a child process, with limits and without the answers.
 
-The child has a copy of the package in which the assignments' questions are missing and the functions
-that are asked for refuse. It is limited in time and memory, starts in an empty folder, and gets
-neither network nor processes nor files. Linux closes network and answers by namespaces, where a
-user may make them; elsewhere, and besides, an audit hook refuses. The hook is Python's, and a
-program that goes on below Python can get past it. Limits of memory exist on Linux, those of computing
-time on Linux and macOS; on Windows the clock on the wall alone ends an answer.
+The child has a copy of the package in which the assignments' questions are missing and the
+functions that are asked for refuse. It is limited in time and memory, starts in an empty folder,
+and gets neither network nor processes nor files. Linux closes network and answers by namespaces,
+where a user may make them; elsewhere, and besides, an audit hook refuses. The hook is Python's, and
+a program that goes on below Python can get past it. Limits of memory exist on Linux, those of
+computing time on Linux and macOS; on Windows the clock alone ends an answer.
 """
 
 import ast
@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 import companion
@@ -96,7 +95,7 @@ def execute(
 
 
 def copy_package(target: Path, banned: Sequence[str]) -> None:
-    """A copy of the package's code without questions and solutions, where banned functions refuse."""
+    """Copy the package's code, without questions and solutions; banned functions refuse there."""
     for source in PACKAGE.rglob("*.py"):
         path = source.relative_to(PACKAGE.parent)
         if not ("assignments" in path.parts and path.name in WITHHELD):

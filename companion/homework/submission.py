@@ -6,6 +6,7 @@ This module is used where a submission is read and in the child process that exe
 import ast
 import json
 import linecache
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,13 @@ ARITHMETIC = (
 )
 # What has no place in an answer; a person looks at where it stands.
 SUSPICIOUS_MODULES = set(
-    "builtins ctypes dis gc importlib inspect linecache marshal mmap multiprocessing os pathlib "
-    "pickle pkgutil runpy shutil signal site socket subprocess sys threading traceback urllib".split()
+    """builtins ctypes dis gc importlib inspect linecache marshal mmap multiprocessing os pathlib
+    pickle pkgutil runpy shutil signal site socket subprocess sys threading traceback
+    urllib""".split()
 )
 SUSPICIOUS_NAMES = set(
-    "__builtins__ __code__ __globals__ __import__ __loader__ __subclasses__ _getframe compile eval "
-    "exec f_back from_file getsource globals open tb_frame vars".split()
+    """__builtins__ __code__ __globals__ __import__ __loader__ __subclasses__ _getframe compile
+    eval exec f_back from_file getsource globals open tb_frame vars""".split()
 )
 
 
@@ -102,8 +104,8 @@ def notes(sources: Sequence[str]) -> list[str]:
     for number, tree in parsed(sources):
         if isinstance(tree, SyntaxError):
             found.append(
-                f"code cell {number} is no Python ({tree.msg}, line {tree.lineno}); what it defines "
-                "is missing"
+                f"code cell {number} is no Python ({tree.msg}, line {tree.lineno}); "
+                "what it defines is missing"
             )
             continue
         for node in ast.walk(tree):
@@ -135,10 +137,7 @@ def _plain(source: str) -> str:
     """Without what only IPython understands: magics, shell commands, questions."""
     if source.lstrip().startswith("%%") and not source.lstrip().startswith(("%%time", "%%capture")):
         return ""
-    return "".join(
-        "\n" if line.lstrip().startswith(("%", "!", "?")) else line
-        for line in source.splitlines(keepends=True)
-    )
+    return re.sub(r"^([ \t]*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
 
 
 def _defines(node: ast.stmt) -> bool:

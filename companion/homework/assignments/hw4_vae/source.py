@@ -8,8 +8,8 @@
 #
 # In this homework the prior of the code is not the standard normal, but
 # $p(z) = \mathcal{N}(m \mathbf{1}, I)$ with the mean $m = VARIANT.prior_mean$ in each dimension.
-# The encoder gives $\mu$ and $\log \sigma^2$, two tensors of shape `(N, D)`, called `mu` and `logvar`
-# in code, and $q(z \mid x) = \mathcal{N}(\mu, \mathrm{diag}(\sigma^2))$.
+# The encoder gives $\mu$ and $\log \sigma^2$, two tensors of shape `(N, D)`, called `mu` and
+# `logvar` in code, and $q(z \mid x) = \mathcal{N}(\mu, \mathrm{diag}(\sigma^2))$.
 #
 # Write four functions. The cell below each of them checks it on random inputs, as often as you
 # like, and says what is wrong. You may use what `torch` and `torch.nn.functional` have. You may not
