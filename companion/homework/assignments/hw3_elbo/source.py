@@ -125,14 +125,15 @@ def pathwise_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> T
 #    from elsewhere.
 # %%
 noise = torch.randn(200_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-for width in (0.05, 0.5):
-    point = [torch.tensor([v], dtype=torch.float64) for v in (0.6, 0.3)]
-    logvar = torch.tensor([2 * math.log(width)], dtype=torch.float64)
-    for estimator in (score_gradient, pathwise_gradient):
-        draws = estimator(*point, logvar, noise)
-        print(
-            f"sigma {width:4}  {estimator.__name__:18} mean {draws.mean():8.4f}  std {draws.std():8.4f}"
-        )
+x, mu = torch.tensor([[0.6], [0.3]], dtype=torch.float64)
+for sigma in (0.05, 0.5):
+    logvar = torch.tensor([2 * math.log(sigma)], dtype=torch.float64)
+    score = score_gradient(x, mu, logvar, noise)
+    pathwise = pathwise_gradient(x, mu, logvar, noise)
+    print(f"sigma {sigma:4}  score function  mean {score.mean():8.4f}  std {score.std():7.4f}")
+    print(
+        f"sigma {sigma:4}  pathwise        mean {pathwise.mean():8.4f}  std {pathwise.std():7.4f}"
+    )
 
 # %% [markdown] answer
 # *Your answer:*

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion.homework.running import Unusable
+from companion.homework.running import UnusableError
 
 
 def straight_through(
@@ -18,7 +18,7 @@ def straight_through(
     if not isinstance(entries, Tensor):
         return entries
     if entries.shape != pull.shape:
-        raise Unusable(
+        raise UnusableError(
             f"must return shape {tuple(pull.shape)}, that of the vectors, got "
             f"{tuple(entries.shape)}; look up one entry for each vector"
         )
@@ -32,7 +32,7 @@ def loss(answer: Callable[..., Any], vectors: Tensor, entries: Tensor) -> Any:
     if not isinstance(value, Tensor):
         return value
     if value.shape:
-        raise Unusable(
+        raise UnusableError(
             f"must return one number, got shape {tuple(value.shape)}; sum over an image and take "
             "the mean over the batch"
         )
