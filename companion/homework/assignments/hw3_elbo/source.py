@@ -130,7 +130,7 @@ for sigma in (0.05, 0.5):
     logvar = torch.tensor([2 * math.log(sigma)], dtype=torch.float64)
     score = score_gradient(x, mu, logvar, noise)
     pathwise = pathwise_gradient(x, mu, logvar, noise)
-    print(f"sigma {sigma:4}  score function  mean {score.mean():8.4f}  std {score.std():7.4f}")
+    print(f"sigma {sigma}: score function, mean {score.mean():.4f}, std {score.std():.4f}")
     print(
         f"sigma {sigma:4}  pathwise        mean {pathwise.mean():8.4f}  std {pathwise.std():7.4f}"
     )
