@@ -83,7 +83,7 @@ def _bits_per_dimension(levels: int) -> Question:
         ),
         "divided by N": Wrong(
             lambda q, c, h, w: bits(q, c * h * w * len(q)),
-            "the number of images is a divisor, too; divide by d only: each row is one image",
+            "this was divided by the number of images, too; divide each log-density by d only",
             BPD,
         ),
         "mean": Wrong(

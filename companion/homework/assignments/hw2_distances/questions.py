@@ -127,7 +127,7 @@ def _kl_divergence(guard: float) -> Question:
         ),
         "cross-entropy": Wrong(
             lambda p, q, x: -_integral(p * guarded(q, x).log(), x),
-            "this is the cross-entropy; the divergence is what it exceeds the entropy of p by",
+            "this is the cross-entropy; subtract the entropy of p from it to get the divergence",
             KL,
         ),
         "sign": Wrong(

@@ -150,7 +150,7 @@ def _elbo(model: _Model) -> Question:
         ),
         "no constant": Wrong(
             lambda x, mu, v, z: model.elbo(x, mu, v) + model.constant,
-            "log p(x|z) lacks its constant -log(s sqrt(2 pi)); without it log p(x) is exceeded",
+            "log p(x|z) lacks its constant -log(s sqrt(2 pi)); without it p(x|z) is no density",
             "vae/elbo#eq-elbo-model",
         ),
         "sign": Wrong(
@@ -234,12 +234,12 @@ def _score(model: _Model, baseline: float) -> Question:
     wrong = {
         "no baseline": Wrong(
             lambda x, mu, v, e: f(x, mu, v, e) * (e**2 - 1) / 2,
-            "the baseline is missing; without it the mean is right, but the noise larger",
+            "the baseline is missing; subtract it from f before you multiply",
             SCORE,
         ),
         "baseline late": Wrong(
             lambda x, mu, v, e: f(x, mu, v, e) * (e**2 - 1) / 2 - baseline,
-            "the baseline was subtracted from the product, which shifts the mean; it belongs to f",
+            "the baseline was taken from the product, which shifts the mean; subtract it from f",
             SCORE,
         ),
         "log sigma": Wrong(

@@ -85,7 +85,7 @@ def _importance_bound(prior_mean: float) -> Question:
         ),
         "weighted mean": Wrong(
             lambda *x: (weights(*x).softmax(1) * weights(*x)).sum(1),
-            "the shares of the weight belong to the gradient; the bound is log of the mean weight",
+            "this averages the logarithms by their shares; take the logarithm of the mean weight",
             "vae/iwae#eq-iwae-gradient",
         ),
         "underflow": Wrong(
@@ -209,7 +209,7 @@ def _straight_through(share: float) -> Question:
     wrong = {
         "a step": Wrong(
             nearest,
-            "the vectors get no gradient, for a choice has no slope; hand the entry's on to them",
+            "the vectors get no gradient, for a choice has no slope; pass on that of the entries",
             STRAIGHT,
         ),
         "whole gradient": Wrong(
@@ -229,7 +229,7 @@ def _straight_through(share: float) -> Question:
         ),
         "share in the value": Wrong(
             lambda z, c: share * z + (nearest(z, c) - z).detach(),
-            "the value is no longer the entry: subtract inside the stop what you add outside",
+            "the value is not the entry: subtract inside detach() just what you add outside",
             STRAIGHT,
         ),
         "all stopped": Wrong(
@@ -268,7 +268,7 @@ def _codebook_loss(price: float) -> Question:
     wrong = {
         "price on the codebook": Wrong(
             lambda z, e: loss(z, e, price, 1),
-            "the stop-gradients are exchanged: the price belongs to the term that moves z",
+            "the stop-gradients are exchanged: the price belongs to what moves the vectors",
             LOSS,
         ),
         "nothing stopped": Wrong(
