@@ -65,7 +65,7 @@ def execute(
     questions: Mapping[str, Question],
     inputs: Mapping[str, Sequence[Inputs]],
     banned: Sequence[str],
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits = Limits(),
 ) -> Executed:
     """Run the answers of a submission on inputs, in child processes.
 
