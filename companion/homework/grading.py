@@ -10,7 +10,7 @@ from pathlib import Path
 from companion import checks
 from companion.homework import assignments, submission
 from companion.homework.checking import banned, other_variants
-from companion.homework.isolation import Limits, execute
+from companion.homework.isolation import LIMITS, Limits, execute
 from companion.homework.judging import draws, judge
 from companion.homework.running import Failure
 
@@ -91,7 +91,7 @@ def grade(
     variant: int = 0,
     seed: int | None = None,
     count: int = 10,
-    limits: Limits = Limits(),
+    limits: Limits = LIMITS,
 ) -> Report:
     """Grade a notebook or a Python file: definitions only, in a child process, judged outside.
 
