@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from companion.files import load_tensors, save_tensors
 from companion.homework.guard import RefusedError, find_module, guard
@@ -84,7 +85,8 @@ def _explained(output: Any, missing: set[str]) -> Any:
 
 
 def _save(path: Path, outputs: list[Any]) -> None:
-    tensors, notes = {}, []
+    tensors: dict[str, Tensor] = {}
+    notes: list[dict[str, Any]] = []
     for i, output in enumerate(outputs):
         if isinstance(output, Failure):
             notes.append({"failure": output.says})

@@ -1,13 +1,16 @@
 """A submission is graded: its answers run in a child process, and are judged here."""
 
+import csv
+import io
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from companion import checks
 from companion.homework import assignments, submission
 from companion.homework.checking import banned, other_variants
-from companion.homework.isolation import Limits, execute
+from companion.homework.isolation import LIMITS, Limits, execute
 from companion.homework.judging import draws, judge
 from companion.homework.running import Failure
 
@@ -88,7 +91,7 @@ def grade(
     variant: int = 0,
     seed: int | None = None,
     count: int = 10,
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits = LIMITS,
 ) -> Report:
     """Grade a notebook or a Python file: definitions only, in a child process, judged outside.
 
@@ -130,3 +133,16 @@ def grade(
         (*submission.notes(cells), *executed.failed),
         executed.isolation,
     )
+
+
+def table(reports: Sequence[Report]) -> str:
+    """The points as a table in CSV: a row for each submission, a column for each question."""
+    names = list(dict.fromkeys(mark.name for report in reports for mark in report.marks))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["submission", *names, "earned", "points", "look at"])
+    for report in reports:
+        earned = [report[name].earned for name in names]
+        notes = "; ".join(report.notes)
+        writer.writerow([report.submission, *earned, report.earned, report.points, notes])
+    return text.getvalue()

@@ -51,6 +51,9 @@ class Limits:
     memory: int = 2 * 2**30
 
 
+LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class Executed:
     """What came of a submission: the outputs of each question, what failed, and how it was held."""
@@ -65,7 +68,7 @@ def execute(
     questions: Mapping[str, Question],
     inputs: Mapping[str, Sequence[Inputs]],
     banned: Sequence[str],
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits = LIMITS,
 ) -> Executed:
     """Run the answers of a submission on inputs, in child processes.
 

@@ -119,7 +119,8 @@ def notes(sources: Sequence[str]) -> list[str]:
 
 def left_out(sources: Sequence[str]) -> set[str]:
     """Names that are assigned by statements that are not executed."""
-    missing, defined = set(), set()
+    missing: set[str] = set()
+    defined: set[str] = set()
     for _, tree in parsed(sources):
         for node in [] if isinstance(tree, SyntaxError) else tree.body:
             names = {
