@@ -1,1 +1,1 @@
-"""Homework 1: what an image costs."""
+"""What an image costs: bits per dimension, dequantization, gray levels and a leak"""

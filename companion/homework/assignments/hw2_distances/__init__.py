@@ -1,1 +1,1 @@
-"""Homework 2: three distances on a grid."""
+"""Three distances on a grid: a divergence, a symmetric one, and the work"""

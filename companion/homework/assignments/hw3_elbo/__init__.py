@@ -1,1 +1,1 @@
-"""Homework 3: a bound, its gap, and two ways to its gradient."""
+"""A bound on the evidence: its value, its gap, and two ways to its gradient"""

@@ -1,1 +1,1 @@
-"""Homework 5: many guesses, and a choice without a slope."""
+"""Many guesses, and a choice without a slope: importance weights and codebooks"""
