@@ -18,6 +18,7 @@ from companion.data.moving import bounce, check_sequences, flights, moving_fashi
 from companion.data.pairs import Unpaired
 from companion.data.points import ring_centers, ring_of_gaussians
 from companion.data.sequences import adding_problem, copy_chance, copy_task
+from companion.data.tables import read_csv, read_idx
 
 __all__ = [
     "CLASS_NAMES",
@@ -39,6 +40,8 @@ __all__ = [
     "folder",
     "moving_fashion",
     "paint",
+    "read_csv",
+    "read_idx",
     "ring_centers",
     "ring_of_gaussians",
     "to_float",

@@ -221,7 +221,7 @@ def _opaque(picture: Image.Image, changes: list[str]) -> Image.Image:
     if not picture.has_transparency_data:
         return picture
     layer = picture.convert("RGBA")
-    if layer.getextrema()[3][0] < 255:  # type: ignore[index]
+    if np.asarray(layer)[..., 3].min() < 255:
         changes.append("transparent, laid on white")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
 

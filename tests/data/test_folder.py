@@ -33,7 +33,8 @@ def read(path: Path, size: int | tuple[int, int] = 32, channels: int = 3) -> tup
 
 def one(tmp_path: Path, size: int | tuple[int, int] = 32, channels: int = 3) -> tuple:
     images, report = read(tmp_path, size, channels)
-    assert len(images) == 1 and not report.skipped
+    assert len(images) == 1
+    assert not report.skipped
     return images[0], report
 
 
@@ -43,7 +44,8 @@ def one(tmp_path: Path, size: int | tuple[int, int] = 32, channels: int = 3) -> 
 def test_a_picture_of_the_wanted_size_is_kept_level_by_level(tmp_path: Path) -> None:
     noise(32, 24).save(tmp_path / "a.png")
     image, report = one(tmp_path, (24, 32))
-    assert image.dtype == torch.uint8 and image.shape == (3, 24, 32)
+    assert image.dtype == torch.uint8
+    assert image.shape == (3, 24, 32)
     assert np.array_equal(image.permute(1, 2, 0).numpy(), np.asarray(noise(32, 24)))
     assert report.changed == {}
     assert str(report) == (f"1 of 1 files in {tmp_path.name} were read, as uint8 (1, 3, 24, 32).")
@@ -56,7 +58,8 @@ def test_the_order_is_that_of_the_names_however_they_were_written(tmp_path: Path
     images, report = read(tmp_path)
     assert report.files == ("B.png", "a.png", "a10.png", "a2.png", "b.png", "c/z.png")
     assert images[:, 0, 0, 0].tolist() == [30, 10, 50, 40, 0, 20]
-    assert report.labels is None and report.classes == ()  # for not all lie in subfolders
+    assert report.labels is None
+    assert report.classes == ()
 
 
 def test_the_middle_is_cropped_not_squeezed(tmp_path: Path) -> None:
@@ -88,7 +91,8 @@ def test_what_is_transparent_lies_on_white(tmp_path: Path, mode: str) -> None:
     clear.paste(picture(16, 32, (0, 0, 0, 255), "RGBA"), (0, 0))
     (clear.quantize(4) if mode == "P" else clear.convert(mode)).save(tmp_path / "a.png")
     image, report = one(tmp_path)
-    assert (image[:, :, :16] == 0).all() and (image[:, :, 16:] == 255).all()
+    assert (image[:, :, :16] == 0).all()
+    assert (image[:, :, 16:] == 255).all()
     assert report.changed == {"transparent, laid on white": 1}
 
 
@@ -103,7 +107,8 @@ def test_half_transparent_is_mixed_with_white_and_opaque_is_not_counted(tmp_path
     picture(color=(0, 0, 0, 128), mode="RGBA").save(tmp_path / "half.png")
     picture(color=(0, 0, 0, 255), mode="RGBA").save(tmp_path / "opaque.png")
     images, report = read(tmp_path)
-    assert images[0].unique().tolist() == [127] and images[1].unique().tolist() == [0]
+    assert images[0].unique().tolist() == [127]
+    assert images[1].unique().tolist() == [0]
     assert report.changed == {"transparent, laid on white": 1}
 
 
@@ -140,14 +145,17 @@ def test_of_an_animation_the_first_frame(tmp_path: Path) -> None:
 def test_other_modes(tmp_path: Path, mode: str) -> None:
     picture(color="white").convert(mode).save(tmp_path / "a.tif")
     image, report = one(tmp_path)
-    assert image.shape == (3, 32, 32) and image.min() >= 254 and report.changed == {}
+    assert image.shape == (3, 32, 32)
+    assert image.min() >= 254
+    assert report.changed == {}
 
 
 def test_gray_and_color_become_what_is_wanted(tmp_path: Path) -> None:
     picture(color=RED).save(tmp_path / "a.png")
     picture(color=100, mode="L").save(tmp_path / "b.png")
     gray, color = read(tmp_path, channels=1)[0], read(tmp_path, channels=3)[0]
-    assert gray.shape == (2, 1, 32, 32) and color.shape == (2, 3, 32, 32)
+    assert gray.shape == (2, 1, 32, 32)
+    assert color.shape == (2, 3, 32, 32)
     assert gray[0].unique().tolist() == [76]  # 0.299 red, ITU-R 601
     assert color[1].unique().tolist() == [100]
 
@@ -192,7 +200,8 @@ def test_a_class_of_damaged_pictures_keeps_its_number(tmp_path: Path) -> None:
     picture().save(tmp_path / "b" / "1.png")
     (tmp_path / "readme.txt").write_text("two classes")
     _, report = read(tmp_path)
-    assert report.classes == ("a", "b") and report.labels.tolist() == [1]
+    assert report.classes == ("a", "b")
+    assert report.labels.tolist() == [1]
 
 
 # ---- What is not read ----------------------------------------------------------------------------
@@ -232,7 +241,8 @@ def test_every_file_that_is_left_out_is_named_with_its_reason(
 
     images, report = read(tmp_path)
 
-    assert report.files == ("whole.jpg", "whole.png") and images.shape == (2, 3, 32, 32)
+    assert report.files == ("whole.jpg", "whole.png")
+    assert images.shape == (2, 3, 32, 32)
     skipped = dict(report.skipped)
     assert skipped.pop("cut.jpg").startswith("damaged: image file is truncated")
     assert skipped.pop("cut.png").startswith("damaged: ")
@@ -246,8 +256,10 @@ def test_every_file_that_is_left_out_is_named_with_its_reason(
         "notes.txt": "no picture that Pillow knows",
     }
     said = str(report)
-    assert said == repr(report) and "\n" not in said
-    assert "2 of 11 files" in said and "and 4 more." in said
+    assert said == repr(report)
+    assert "\n" not in said
+    assert "2 of 11 files" in said
+    assert "and 4 more." in said
     assert said.endswith("Hidden files, not looked at: 2.")
     assert not recwarn.list
 
@@ -314,4 +326,5 @@ def test_a_bar_for_a_long_folder_and_none_without_progress(
         module, "progress_bar", lambda names, **options: shown.append(options) or names
     )
     folder(tmp_path)
-    assert shown[0]["desc"] == tmp_path.name and not shown[0]["disable"]
+    assert shown[0]["desc"] == tmp_path.name
+    assert not shown[0]["disable"]
