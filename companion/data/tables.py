@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
+import io
 import math
 import struct
+import warnings
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -77,25 +77,27 @@ def read_csv(
     """
     shape = checks.image_shape(image_shape)
     pixels = math.prod(shape)
-    lines = _unpacked(Path(path)).decode("utf-8-sig", errors="replace").splitlines()
-    rows = [row for row in csv.reader(lines) if row]
-    if rows and not _is_number(rows[0][-1]):
-        rows = rows[1:]  # the names of the columns
-    form = f"{pixels} numbers for shape {shape}, or {pixels + 1} with a label first"
-    for i, row in enumerate(rows):
-        if len(row) not in (pixels, pixels + 1) or len(row) != len(rows[0]):
-            raise ValueError(
-                f"each row of {path} must have {form}, got {len(row)} in row {i + 1}; give "
-                "image_shape=(channels, height, width)"
-            )
-    if not rows:
-        raise ValueError(f"{path} must have rows of {form}, got none; give a table of images")
+    form = f"rows of {pixels} numbers for shape {shape}, or of {pixels + 1} with a label first"
+    lines = io.StringIO(_unpacked(Path(path)).decode("utf-8-sig", errors="replace"))
+    names = not _are_numbers(lines.readline())
+    lines.seek(0)
     try:
-        numbers = np.array(rows, dtype=np.float64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty table, which is refused below
+            numbers = np.loadtxt(
+                lines, np.float32, delimiter=",", skiprows=int(names), quotechar='"', ndmin=2
+            )
     except ValueError as error:
+        reason = str(error).split(";")[0].rstrip(".")
         raise ValueError(
-            f"{path} must hold numbers only, below one line of names ({error}); remove the rest"
+            f"{path} must have {form}, below one line of names at most, but {reason}; "
+            "remove or mend what is no number"
         ) from None
+    if numbers.size == 0 or numbers.shape[1] not in (pixels, pixels + 1):
+        found = f"{numbers.shape[1]} numbers in a row" if numbers.size else "no rows"
+        raise ValueError(
+            f"{path} must have {form}, got {found}; give image_shape=(channels, height, width)"
+        )
     images = numbers[:, -pixels:]
     if not ((images >= 0) & (images <= 255) & (images == images.round())).all():
         raise ValueError(
@@ -121,9 +123,8 @@ def _unpacked(path: Path) -> bytes:
         raise ValueError(f"{path} is damaged ({error}); download or copy it again") from None
 
 
-def _is_number(text: Any) -> bool:
+def _are_numbers(line: str) -> bool:
     try:
-        float(text)
+        return bool([float(word.strip('" ')) for word in line.split(",")])
     except ValueError:
         return False
-    return True

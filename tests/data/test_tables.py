@@ -69,11 +69,11 @@ def test_what_is_no_idx_file_is_refused(tmp_path: Path, content: bytes, words: s
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "must have rows of 4 numbers .* got none; give a table"),
-        ("a,b,c,d\n", "must have rows of 4 numbers .* got none; give a table"),
-        ("1,2,3\n", "must have 4 numbers for shape .* got 3 in row 1; give image_shape"),
-        ("1,2,3,4\n1,2,3,4,5\n", "got 5 in row 2"),
-        ("1,2,3,4\n1,x,3,4\n", "must hold numbers only, below one line of names .*'x'"),
+        ("", "must have rows of 4 numbers .* got no rows; give image_shape"),
+        ("a,b,c,d\n", "must have rows of 4 numbers .* got no rows"),
+        ("1,2,3\n", "must have rows of 4 numbers for shape .* got 3 numbers in a row; give image_"),
+        ("1,2,3,4\n1,2,3,4,5\n", "but the number of columns changed from 4 to 5 at row 2; remove"),
+        ("1,2,3,4\n1,x,3,4\n", "below one line of names at most, but could not convert string 'x'"),
         ("0,0.5,1,1\n", "must be whole numbers from 0 to 255, got values from 0 to 1; multiply"),
         ("0,0,1,256\n", "got values from 0 to 256"),
         ("0,0,1,nan\n", "must be whole numbers from 0 to 255, got values from nan"),
