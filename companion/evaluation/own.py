@@ -35,8 +35,8 @@ def fit_features(
     that of two halves of the real pictures, below which no sample can be expected to come, and
     that of noise: a figure of other features, such as a published FID, is on another scale.
 
-        features = fit_features(train_images, labels)
-        frechet_distance(features(test_images), features(model.sample(len(test_images))))
+    >>> features = fit_features(train_images, labels)
+    >>> frechet_distance(features(test_images), features(model.sample(len(test_images))))
 
     Args:
         images: ``(N, C, H, W)``, ``uint8`` or floats in [0, 1], that are not those to be measured
