@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from companion import checks
 from companion.data import check_sequences, moving_fashion
+from companion.data.moving import check_length
 from companion.game import Player
 from companion.layers import evaluating, reference
 
@@ -192,13 +193,8 @@ class ConvLSTM(nn.Module):
         Raises:
             TypeError, ValueError: if they are not as described.
         """
-        frames = self.frames_in + self.frames_out
         check_sequences(sequences, self.size)
-        if sequences.shape[1] != frames:
-            raise ValueError(
-                f"sequences must have {self.frames_in} + {self.frames_out} frames, got "
-                f"{sequences.shape[1]}; make them with moving_fashion(images, {frames})"
-            )
+        check_length(sequences, self.frames_in, self.frames_out)
         known, future = sequences.split([self.frames_in, self.frames_out], dim=1)
         return (self(known) - future.to(reference(self).dtype)).square().sum(dim=(2, 3, 4)).mean()
 
