@@ -37,9 +37,9 @@ def chromium() -> str:
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if not found or not shutil.which(found):
         raise NoBrowserError(
-            f"the formulas are typeset by Chromium, expected one of {', '.join(names)} on the PATH, "
-            f"got {found or 'none'}; install it ('sudo apt install chromium'), or put the path of a "
-            "Chromium or Chrome into the environment variable CHROMIUM"
+            f"Chromium typesets the formulas, expected one of {', '.join(names)} on the PATH, "
+            f"got {found or 'none'}; install it ('sudo apt install chromium'), or put the path of "
+            "a Chromium or Chrome into the environment variable CHROMIUM"
         )
     return found
 
@@ -58,16 +58,19 @@ def opened(path: Path) -> Iterator[Page]:
             yield page
 
 
-def mathjax(settings: dict[str, Any], script: str) -> str:
-    """The lines of a page's head that bring MathJax, to be started by the page.
+def scripts(settings: dict[str, Any], site: Path) -> str:
+    """What a page's head has to hold for `volume.js`, which starts MathJax.
 
     Args:
         settings: of MathJax's TeX input, the macros among them.
-        script: the address of `tex-chtml.js`.
+        site: the folder of the built site, where MathJax lies.
     """
     config = {
         "tex": settings,
-        "options": {"enableMenu": False, "enableAssistiveMml": False},
+        "options": {"enableMenu": False, "menuOptions": {"settings": {"assistiveMml": False}}},
         "startup": {"typeset": False},
     }
-    return f'<script>MathJax = {json.dumps(config)};</script><script src="{script}"></script>'
+    files = [site / "_static" / "mathjax" / "tex-chtml.js", Path(__file__).with_name("volume.js")]
+    return f"<script>MathJax = {json.dumps(config)};</script>" + "".join(
+        f'<script src="{file.as_uri()}"></script>' for file in files
+    )

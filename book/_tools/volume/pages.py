@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 
 from book._tools.volume.contents import Entry
 
@@ -46,8 +46,7 @@ class Page:
     @property
     def sections(self) -> list[tuple[str, str]]:
         """Anchor and title of each section of the second level."""
-        heads = [head for head in self.body.find_all("h2") if isinstance(head, Tag)]
-        return [(str(head["id"]), text(head)) for head in heads]
+        return [(str(head["id"]), text(head)) for head in self.body.find_all("h2")]
 
 
 def text(tag: Tag) -> str:
@@ -89,7 +88,8 @@ def read(site: Path, entry: Entry, slugs: Mapping[str, str]) -> Page:
     _place_images(body, site, path)
     _open_folds(body)
     _name_headings(body, entry.slug)
-    page = Page(entry, text(_title(body)), body)
+    _bind_punctuation(body)
+    page = Page(entry, text(title_of(body)), body)
     page.solutions = _take_solutions(body)
     for tag in body.select("div.cell, section, p"):  # what held only what was taken
         if not tag.get_text(strip=True) and not tag.find(["img", "svg", "div", "span"]):
@@ -97,7 +97,7 @@ def read(site: Path, entry: Entry, slugs: Mapping[str, str]) -> Page:
     return page
 
 
-def _title(body: Tag) -> Tag:
+def title_of(body: Tag) -> Tag:
     title = body.find("h1")
     assert isinstance(title, Tag), "a page has a title"
     return title
@@ -133,7 +133,7 @@ def _lead_links(body: Tag, entry: Entry, slugs: Mapping[str, str], online: str) 
         # Relative to the page, as a browser has it, but in a site whose root is "/".
         target = unquote(urljoin(f"/{entry.name}.html", address.path)).strip("/")
         slug = slugs.get(target.removesuffix(".html"))
-        if "image-reference" in link.get("class", []):
+        if "image-reference" in link.get_attribute_list("class"):
             link.unwrap()
         elif slug:
             anchor = unquote(address.fragment)
@@ -168,6 +168,23 @@ def _name_headings(body: Tag, slug: str) -> None:
     """Give each heading an anchor, the title the page's own."""
     for number, head in enumerate(body.find_all(HEADINGS)):
         head["id"] = slug if head.name == "h1" else f"{slug}---{number}"
+
+
+def _bind_punctuation(body: Tag) -> None:
+    """Let no line begin with the comma after a formula, or end with the bracket before it."""
+    for formula in body.select("span.math"):
+        bound = BeautifulSoup("", "html.parser").new_tag("span", attrs={"class": "bound"})
+        before, after = formula.previous_sibling, formula.next_sibling
+        formula.replace_with(bound)
+        bound.append(formula)
+        if type(before) is NavigableString and (match := re.search(r"[(\[“‘]+$", before)):
+            before.replace_with(before[: match.start()])
+            bound.insert(0, match[0])
+        if type(after) is NavigableString and (
+            match := re.match(r"[^\s\w]\S{0,8}|\w{1,2}\b", after)
+        ):
+            after.replace_with(after[match.end() :])
+            bound.append(match[0])
 
 
 def _take_solutions(body: Tag) -> list[Tag]:

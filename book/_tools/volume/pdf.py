@@ -10,60 +10,21 @@ import html
 import io
 import sys
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import playwright.sync_api
-from bs4 import Tag
 from pypdf import PdfReader, PdfWriter
-from pypdf.generic import DictionaryObject, NameObject, BooleanObject
+from pypdf.generic import BooleanObject, DictionaryObject, NameObject
 
-from book._tools.volume.browser import mathjax, opened
-from book._tools.volume.pages import HEADINGS, Page, text
-from book._tools.volume.stage import TITLE_PAGE, Volume, gather, place_images
+from book._tools.volume.browser import opened, scripts
+from book._tools.volume.pages import HEADINGS, Page
+from book._tools.volume.stage import HERE, Line, Volume, gather, place_images
 from companion.files import write_file
 
-HERE = Path(__file__).resolve().parent
 WIDTH, HEIGHT, MARGIN = 7.0, 10.0, 0.75  # inches
 COLUMN = round((WIDTH - 2 * MARGIN) * 96)  # CSS pixels
-
-# Typeset all formulas; make those smaller that are wider than the column, and say by how much.
-TYPESET = """async () => {
-  await MathJax.startup.promise;
-  await MathJax.typesetPromise([...document.querySelectorAll(".math")]);
-  await document.fonts.ready;
-  const shrunk = [];
-  for (const box of document.querySelectorAll("mjx-container")) {
-    const number = box.parentElement.querySelector(":scope > .eqno");
-    const room = box.closest("p, div, li, dd, td, th, figcaption, h1, h2, h3, h4").clientWidth
-      - (number && box.hasAttribute("display") ? number.offsetWidth + 12 : 0);
-    const wide = box.firstElementChild.getBoundingClientRect().width;
-    if (wide > room && room > 0) {
-      const scale = Math.floor(100 * room / wide) - 1;
-      const size = parseFloat(getComputedStyle(box).fontSize);
-      box.style.fontSize = size * scale / 100 + "px";
-      shrunk.push([box.closest(".page").querySelector("[id]").id, scale]);
-    }
-  }
-  return shrunk;
-}"""
-
-# What a reader would see cut off or not typeset.
-FAULTS = """(column) => ({
-  wide: [...document.querySelectorAll("body *")]
-    .filter((e) => e.getBoundingClientRect().right > column + 1 && !e.closest("svg, mjx-math"))
-    .map((e) => e.outerHTML.slice(0, 160)),
-  untypeset: [...document.querySelectorAll(".math")].filter((e) => !e.querySelector("mjx-container"))
-    .concat([...document.querySelectorAll("mjx-merror")]).map((e) => e.textContent),
-  missing: [...document.images].filter((e) => !e.naturalWidth).map((e) => e.src),
-  lost: [...document.querySelectorAll('a[href^="#"]')]
-    .filter((e) => !document.getElementById(e.getAttribute("href").slice(1))).map((e) => e.outerHTML),
-})"""
-
-FILL = """(pages) => document.querySelectorAll("[data-page-of]").forEach((e) => {
-  e.textContent = pages[e.dataset.pageOf] || "?";
-})"""
 
 
 @dataclass
@@ -108,13 +69,13 @@ def make(root: Path) -> Report:
         page.emulate_media(media="print")
         page.set_viewport_size({"width": COLUMN, "height": 1000})
         say("typesetting the formulas")
-        shrunk = page.evaluate(TYPESET)
-        faults = page.evaluate(FAULTS, COLUMN)
+        shrunk = page.evaluate("typeset()")
+        faults = page.evaluate(f"shown(faults({COLUMN}))")
         say("printing, first to learn the page numbers")
         printed = PdfReader(io.BytesIO(_print(page)))
         for _ in range(3):  # numbers of another width could move a line
             numbers = page_numbers(printed)
-            page.evaluate(FILL, numbers)
+            page.evaluate("(numbers) => fillNumbers(numbers)", numbers)
             say(f"printing {len(printed.pages)} pages with their numbers")
             printed = PdfReader(io.BytesIO(_print(page)))
             if page_numbers(printed) == numbers:
@@ -168,28 +129,24 @@ def finished(printed: PdfReader, volume: Volume) -> bytes:
 
 def document(volume: Volume, site: Path) -> str:
     """The whole book as one HTML document."""
-    about = _sheet(volume.about, 1)
-    parts, heads = [], [running_head(volume.about)]
-    for number, (caption, pages) in enumerate(volume.parts()):
-        if caption and len(pages) > 1:
-            parts.append(_part_page(number, caption, pages))
-        for page in pages:
-            alone = not caption or len(pages) == 1
-            parts.append(_sheet(page, 1 if alone else 2 + page.entry.depth))
-            heads.append(running_head(page))
-    style = (HERE / "volume.css").read_text("utf-8") + (HERE / "pdf.css").read_text("utf-8")
-    script = (site / "_static" / "mathjax" / "tex-chtml.js").as_uri()
+    outline = volume.outline()
+    sheets = [
+        _sheet(line) if line.page else _part_page(line, outline)
+        for line in outline
+        if line.page or line.anchor.startswith("part-")
+    ]
+    sheets.insert(1, _contents(outline))  # after what is said about this edition
+    heads = "".join(running_head(page) for page in volume.pages)
+    style = "".join((HERE / name).read_text("utf-8") for name in ("volume.css", "pdf.css"))
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             f"<title>{html.escape(volume.imprint.title)}</title>",
-            f"<style>{_fonts()}{_pygments(site)}{style}{''.join(heads)}</style>",
-            mathjax(volume.imprint.mathjax, script),
+            f"<style>{_fonts()}{pygments(site)}{style}{heads}</style>",
+            scripts(volume.imprint.mathjax, site),
             "</head><body>",
-            volume.fill(TITLE_PAGE),
-            about,
-            _contents(volume),
-            *parts,
+            volume.fill("title.html"),
+            *sheets,
             "</body></html>",
         ]
     )
@@ -206,47 +163,46 @@ def running_head(page: Page) -> str:
     )
 
 
-def _sheet(page: Page, level: int) -> str:
-    """A page of the book, its title a heading of the given level, smaller ones below."""
-    for head in page.body.find_all(HEADINGS):
+def _sheet(line: Line) -> str:
+    """A page of the book, its title a heading of the line's level, smaller ones below."""
+    assert line.page
+    for head in line.page.body.find_all(HEADINGS):
         own = int(head.name[1])
         head["class"] = f"level-{own}"
-        head.name = f"h{min(6, own + level - 1)}"
-    return f'<div class="sheet page-{page.entry.slug}">{page.body}</div>'
+        head.name = f"h{min(6, own + line.level - 1)}"
+    return f'<div class="sheet page-{line.anchor}">{line.page.body}</div>'
 
 
-def _part_page(number: int, caption: str, pages: list[Page]) -> str:
+def _part_page(part: Line, outline: list[Line]) -> str:
+    """The title of a part over the titles of its chapters."""
+    rest = outline[outline.index(part) + 1 :]
+    inside = list(takewhile(lambda line: line.level > 1, rest))
     chapters = "".join(
-        f'<li><a href="#{page.entry.slug}">{html.escape(page.title)}</a></li>' for page in pages
+        f'<li><a href="#{line.anchor}">{html.escape(line.title)}</a></li>'
+        for line in inside
+        if line.page
     )
     return (
-        f'<div class="part-page"><p class="part-number">Part {number}</p>'
-        f'<h1 id="part-{number}">{html.escape(caption)}</h1><ul>{chapters}</ul></div>'
+        f'<div class="part-page"><h1 id="{part.anchor}">{html.escape(part.title)}</h1>'
+        f"<ul>{chapters}</ul></div>"
     )
 
 
-def _contents(volume: Volume) -> str:
+def _contents(outline: list[Line]) -> str:
     """The table of contents, page numbers still to be filled in."""
-    lines = []
-
-    def line(kind: str, anchor: str, title: str) -> None:
-        lines.append(
-            f'<li class="{kind}"><a href="#{anchor}"><span>{html.escape(title)}</span>'
-            f'<span class="dots"></span><span data-page-of="{anchor}">000</span></a></li>'
-        )
-
-    for number, (caption, pages) in enumerate(volume.parts()):
-        if caption and len(pages) > 1:
-            line("part", f"part-{number}", caption)
-        for page in pages:
-            alone = not caption or len(pages) == 1
-            line("part" if alone else "chapter", page.entry.slug, page.title)
-            for anchor, title in page.sections:
-                line("section", anchor, title)
-    return f'<div class="sheet contents"><h1 id="contents">Contents</h1><ul>{"".join(lines)}</ul></div>'
+    lines = [
+        f'<li class="{"page" if line.page else "section"} in-{line.level}">'
+        f'<a href="#{line.anchor}"><span>{html.escape(line.title)}</span>'
+        f'<span class="dots"></span><span data-page-of="{line.anchor}">000</span></a></li>'
+        for line in outline
+    ]
+    return (
+        '<div class="sheet contents"><h1 id="contents">Contents</h1>'
+        f"<ul>{''.join(lines)}</ul></div>"
+    )
 
 
-def _pygments(site: Path) -> str:
+def pygments(site: Path) -> str:
     """The colors of code on a light page."""
     lines = (site / "_static" / "pygments.css").read_text("utf-8").splitlines()
     light = 'html[data-theme="light"] '

@@ -12,37 +12,27 @@ from bs4 import BeautifulSoup, Tag
 from PIL import Image
 
 from book._tools.volume.contents import Entry, Imprint, entries
-from book._tools.volume.pages import Page, identifier, read
+from book._tools.volume.pages import Page, identifier, read, text, title_of
 
-ABOUT = """
-<section class="page"><h1 id="about">About this edition</h1>
-<p>This file holds the whole of <em>{title}</em>, version {version}, as its site shows it. A page on
-paper cannot be unfolded or played, so it differs from the site in three things.</p>
-<ul>
-<li><strong>Folded code is left out.</strong> The site folds cells that only draw a figure or check
-a number. What they print and draw is here; their code is in the chapter's notebook, which is linked
-under the chapter's title and runs as it is.</li>
-<li><strong>Solutions stand at the end of the book.</strong> Each exercise leads to its solution, and
-each solution back to its exercise.</li>
-<li><strong>Moving pictures are shown as a strip</strong>: the first frame, one from the middle, and
-the last, from top to bottom.</li>
-</ul>
-<p>Every formula and every output was checked by the tests of the book; what is printed after
-the sign ≈ differs from machine to machine within the bound that stands beside it.</p>
-<p>Corrections are welcome at <a href="{repository}/issues">the book's repository</a>.</p>
-<p class="imprint">© {year} {author}. Text and figures:
-<a href="https://creativecommons.org/licenses/by/4.0/">CC BY 4.0</a>; code:
-<a href="https://opensource.org/license/mit">MIT</a>. Fashion-MNIST: MIT, Zalando SE.</p>
-</section>
-"""
-
-TITLE_PAGE = """
-<section class="title-page"><p class="book-title">{title}</p><p class="book-subtitle">{subtitle}</p>
-<img src="images/noise.png" alt=""/>
-<p class="book-author">{author}</p><p class="book-version">Version {version}, {year}</p></section>
-"""
-
+HERE = Path(__file__).resolve().parent
 COVER = "_static/noise.webp"
+
+
+@dataclass
+class Line:
+    """A line of the table of contents.
+
+    Attributes:
+        level: 1 for a part, 2 for a chapter of it, 3 for a section.
+        anchor: what it leads to.
+        title: its text.
+        page: the page that begins there; none for a section, or for a part that only has a title.
+    """
+
+    level: int
+    anchor: str
+    title: str
+    page: Page | None = None
 
 
 @dataclass
@@ -50,18 +40,33 @@ class Volume:
     """The book as one: its imprint, and its pages in reading order, solutions last."""
 
     imprint: Imprint
-    about: Page
     pages: list[Page]
 
-    def parts(self) -> list[tuple[str, list[Page]]]:
-        """The captions of the parts, each with its pages."""
+    def outline(self) -> list[Line]:
+        """Parts, chapters and sections in reading order.
+
+        A part whose opening page has the part's name begins with that page, any other part with a
+        title of its own. Pages outside the parts stand on the level of parts.
+        """
+        lines = []
         groups = groupby(self.pages, key=lambda page: page.entry.part)
-        return [(part, list(pages)) for part, pages in groups]
+        for number, (part, group) in enumerate(groups):
+            pages, base = list(group), 1
+            if part and pages[0].title != part:
+                lines.append(Line(1, f"part-{number}", part))
+                base = 2
+            for page in pages:
+                level = base + page.entry.depth
+                lines.append(Line(level, page.entry.slug, page.title, page))
+                lines += [Line(level + 1, anchor, title) for anchor, title in page.sections]
+                base = 2 if part else 1
+        return lines
 
     def fill(self, template: str) -> str:
-        """A template with the data of the imprint."""
+        """A template, a file beside this one, with the data of the imprint."""
+        markup = (HERE / template).read_text("utf-8")
         names = ("title", "subtitle", "author", "version", "year", "repository")
-        return template.format(**{n: html.escape(getattr(self.imprint, n)) for n in names})
+        return markup.format(**{n: html.escape(getattr(self.imprint, n)) for n in names})
 
     def images(self) -> list[Tag]:
         return [image for page in self.pages for image in page.body.find_all("img")]
@@ -76,17 +81,15 @@ def gather(root: Path, site: Path) -> Volume:
         notebook = root / f"{page.entry.name}.ipynb"
         if notebook.exists():
             _link_notebook(page, imprint.source)
-    pages.append(_solutions(pages))
-    volume = Volume(imprint, _page("about", "", "<section></section>"), pages)
-    volume.about = _page("about", "", volume.fill(ABOUT))
+    volume = Volume(imprint, [*pages, _solutions(pages)])
+    volume.pages.insert(0, _page("about", volume.fill("about.html")))
     return volume
 
 
-def _page(name: str, part: str, markup: str) -> Page:
+def _page(name: str, markup: str) -> Page:
     body = BeautifulSoup(markup, "html.parser").find("section")
     assert isinstance(body, Tag)
-    head = body.find("h1")
-    return Page(Entry(name, part, 0), head.get_text() if head else "", body)
+    return Page(Entry(name, "", 0), text(title_of(body)), body)
 
 
 def _link_notebook(page: Page, source: str) -> None:
@@ -94,24 +97,17 @@ def _link_notebook(page: Page, source: str) -> None:
     line = BeautifulSoup(
         f'<p class="notebook">Notebook: <a href="{source}/{name}">{name}</a></p>', "html.parser"
     )
-    title = page.body.find("h1")
-    assert isinstance(title, Tag)
-    title.insert_after(line)
+    title_of(page.body).insert_after(line)
 
 
 def _solutions(pages: list[Page]) -> Page:
     """The solutions of all exercises under the titles of their chapters."""
-    page = _page("solutions", "Solutions", "<section class='page'></section>")
-    head = BeautifulSoup('<h1 id="solutions">Solutions</h1>', "html.parser")
-    page.body.append(head)
-    page.title = "Solutions"
+    page = _page("solutions", '<section class="page"><h1 id="solutions">Solutions</h1></section>')
     for chapter in pages:
         if chapter.solutions:
             anchor = identifier("solutions", chapter.entry.slug)
-            title = html.escape(chapter.title)
-            page.body.append(
-                BeautifulSoup(f'<h2 id="{anchor}">{title}</h2>', "html.parser")
-            )
+            head = f'<h2 id="{anchor}">{html.escape(chapter.title)}</h2>'
+            page.body.append(BeautifulSoup(head, "html.parser"))
             page.body.extend(chapter.solutions)
     return page
 
@@ -124,7 +120,9 @@ def place_images(volume: Volume, site: Path, folder: Path) -> None:
     """
     shutil.rmtree(folder / "images", ignore_errors=True)
     (folder / "images").mkdir(parents=True)
-    shown = {COVER: Path(COVER)} | {str(tag["src"]): Path(str(tag["src"])) for tag in volume.images()}
+    shown = {COVER: Path(COVER)} | {
+        str(tag["src"]): Path(str(tag["src"])) for tag in volume.images()
+    }
     names = {source: _store(site / path, folder / "images") for source, path in shown.items()}
     for tag in volume.images():
         tag["src"] = f"images/{names[str(tag['src'])]}"
