@@ -14,9 +14,10 @@ from book._tools.volume.pages import MissingPageError
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m book._tools.volume", description=__doc__)
     parser.add_argument("format", choices=["pdf", "epub"])
-    make = {"pdf": pdf.make, "epub": epub.make}[parser.parse_args().format]
+    wanted = parser.parse_args().format
     try:
-        print(f"==> {make(ROOT).summary}")
+        report = pdf.make(ROOT) if wanted == "pdf" else epub.make(ROOT)
+        print(f"==> {report.summary}")
     except (NoBrowserError, MissingPageError) as error:
         sys.exit(f"{parser.prog}: {error}")
 

@@ -83,10 +83,9 @@ def make(root: Path) -> Report:
         )
         cover = page.screenshot(scale="css")
     files = {f"{name.removeprefix('file-')}.xhtml": text for name, text in markup.items()}
-    files = {name: _link(text, set(files)) for name, text in files.items()}
     say("packing")
     images = sorted((stage / "images").iterdir())
-    write_file(target, pack(volume, outline, files, images, cover, style(site)))
+    write_file(target, pack(volume, outline, _link(files), images, cover, style(site)))
     return Report(target, len(files), sum(text.count("<math") for text in files.values()))
 
 
@@ -115,13 +114,18 @@ def document(volume: Volume, outline: list[Line], site: Path) -> str:
     )
 
 
-def _link(text: str, files: set[str]) -> str:
-    """Lead the links `#vae-elbo--eq` to `vae-elbo.xhtml#vae-elbo--eq`."""
+def _link(files: dict[str, str]) -> dict[str, str]:
+    """The documents, each link `#anchor` with the name of the file where the anchor stands."""
+    places = {
+        anchor: name
+        for name, text in files.items()
+        for anchor in re.findall(r' id="([^"]+)"', text)
+    }
 
     def to_file(match: re.Match[str]) -> str:
-        return f'href="{match[1].split("--")[0]}.xhtml#{match[1]}"'
+        return f'href="{places[match[1]]}#{match[1]}"'
 
-    return re.sub(r'href="#([^"]+)"', to_file, text)
+    return {name: re.sub(r'href="#([^"]+)"', to_file, text) for name, text in files.items()}
 
 
 def _document(title: str, body: str) -> str:
