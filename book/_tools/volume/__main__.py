@@ -16,7 +16,8 @@ def main() -> None:
     parser.add_argument("format", choices=["pdf", "epub"])
     wanted = parser.parse_args().format
     try:
-        report = pdf.make(ROOT) if wanted == "pdf" else epub.make(ROOT)
+        make = pdf.make if wanted == "pdf" else epub.make
+        report: pdf.Report | epub.Report = make(ROOT, ROOT / "_build")
         print(f"==> {report.summary}")
     except (NoBrowserError, MissingPageError) as error:
         sys.exit(f"{parser.prog}: {error}")

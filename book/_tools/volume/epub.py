@@ -12,7 +12,7 @@ from pathlib import Path
 
 from book._tools.volume.browser import opened, scripts
 from book._tools.volume.pdf import pygments, say
-from book._tools.volume.stage import HERE, Line, Volume, gather, place_images
+from book._tools.volume.stage import HERE, NAME, Line, Volume, gather, place_images
 from companion.files import write_file
 
 TYPES = {
@@ -59,15 +59,18 @@ class Report:
         return f"{self.path}: {counts}, {size:.0f} MB"
 
 
-def make(root: Path) -> Report:
-    """Write `_build/images-from-noise.epub` from the built site of a repository.
+def make(root: Path, folder: Path) -> Report:
+    """Write `images-from-noise.epub` from the built site.
+
+    Args:
+        root: the repository, with the site in `_build/html`.
+        folder: where the EPUB goes, and below `volume` what it is made of.
 
     Raises:
         MissingPageError: if the site is not built.
         NoBrowserError: if there is no Chromium.
     """
-    site, stage = root / "_build" / "html", root / "_build" / "volume"
-    target = root / "_build" / "images-from-noise.epub"
+    site, stage, target = root / "_build" / "html", folder / "volume", folder / f"{NAME}.epub"
     say("gathering the pages of the site")
     volume = gather(root, site)
     place_images(volume, site, stage)

@@ -22,6 +22,9 @@ HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 # What a reader clicks, and what only a screen shows; folded code with its output.
 SCREEN = ".headerlink, script, style, .toctree-wrapper, details.hide, .sd-btn, .only-dark"
 
+# Spans that look like the text around them: names, operators, spaces, words of a literal.
+PLAIN = "pre span.n, pre span.o, pre span.p, pre span.w, dt.sig span span, code > span.pre"
+
 
 class MissingPageError(RuntimeError):
     """A page that `_toc.yml` names is not in the built site."""
@@ -91,6 +94,9 @@ def read(site: Path, entry: Entry, slugs: Mapping[str, str]) -> Page:
     _bind_punctuation(body)
     page = Page(entry, text(title_of(body)), body)
     page.solutions = _take_solutions(body)
+    for tag in body.select(PLAIN):
+        tag.unwrap()
+    body.smooth()
     for tag in body.select("div.cell, section, p"):  # what held only what was taken
         if not tag.get_text(strip=True) and not tag.find(["img", "svg", "div", "span"]):
             tag.decompose()
@@ -104,7 +110,10 @@ def title_of(body: Tag) -> Tag:
 
 
 def _rename_anchors(body: Tag, slug: str) -> None:
-    """Make the ids unique in the volume; of equal ids in one page, only the first is a target."""
+    """Make the ids unique in the volume; of equal ids in one page, only the first is a target.
+
+    The links of a drawing get titles, for readers who do not see it.
+    """
     seen = set()
     for tag in [body, *body.find_all(id=True)]:
         name = str(tag["id"])
@@ -114,6 +123,10 @@ def _rename_anchors(body: Tag, slug: str) -> None:
         seen.add(name)
         tag["id"] = identifier(slug, name)
     body["class"] = "page"
+    for link in body.select("svg a"):
+        title = BeautifulSoup("", "html.parser").new_tag("title")
+        title.string = text(link)
+        link.insert(0, title)
     for tag in body.select("svg *"):  # arrows are drawn by reference
         for name, value in tag.attrs.items():
             if str(value).startswith("url(#"):

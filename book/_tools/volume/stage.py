@@ -15,6 +15,7 @@ from book._tools.volume.contents import Entry, Imprint, entries
 from book._tools.volume.pages import Page, identifier, read, text, title_of
 
 HERE = Path(__file__).resolve().parent
+NAME = "images-from-noise"
 COVER = "_static/noise.webp"
 
 

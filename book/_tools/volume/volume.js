@@ -26,12 +26,15 @@ async function typeset() {
 // What a reader would see cut off, not typeset or missing, and links that lead nowhere.
 function faults(column) {
   const tooWide = (e) => e.getBoundingClientRect().right > column + 1;
+  const isRaw = (e) =>
+    !e.closest("pre, code, .math, script") &&
+    [...e.childNodes].some((n) => n.nodeType === 3 && /\\\(|\\\[|\$\$|\\begin\{/.test(n.data));
   const isLost = (e) => !document.getElementById(e.getAttribute("href").slice(1));
   return {
     "wider than the page": all("body *").filter((e) => tooWide(e) && !e.closest("svg, mjx-math")),
     "not typeset": all(".math")
       .filter((e) => !e.querySelector("mjx-container"))
-      .concat(all("mjx-merror")),
+      .concat(all("mjx-merror"), all("body *").filter(isRaw)),
     "missing images": all("img").filter((e) => !e.naturalWidth),
     "lost links": all('a[href^="#"]').filter(isLost),
   };
