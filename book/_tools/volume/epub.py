@@ -88,7 +88,7 @@ def make(root: Path, folder: Path) -> Report:
     files = {f"{name.removeprefix('file-')}.xhtml": text for name, text in markup.items()}
     say("packing")
     images = sorted((stage / "images").iterdir())
-    write_file(target, pack(volume, outline, _link(files), images, cover, style(site)))
+    write_file(target, pack(volume, outline, files, images, cover, style(site)))
     return Report(target, len(files), sum(text.count("<math") for text in files.values()))
 
 
@@ -117,13 +117,17 @@ def document(volume: Volume, outline: list[Line], site: Path) -> str:
     )
 
 
-def _link(files: dict[str, str]) -> dict[str, str]:
-    """The documents, each link `#anchor` with the name of the file where the anchor stands."""
-    places = {
+def _places(files: dict[str, str]) -> dict[str, str]:
+    """For each anchor the name of the file where it stands."""
+    return {
         anchor: name
         for name, text in files.items()
         for anchor in re.findall(r' id="([^"]+)"', text)
     }
+
+
+def _link(files: dict[str, str], places: dict[str, str]) -> dict[str, str]:
+    """The documents, each link `#anchor` with the name of the file where the anchor stands."""
 
     def to_file(match: re.Match[str]) -> str:
         return f'href="{places[match[1]]}#{match[1]}"'
@@ -135,13 +139,13 @@ def _document(title: str, body: str) -> str:
     return DOCUMENT.format(title=html.escape(title), body=body)
 
 
-def nav(outline: list[Line]) -> str:
+def nav(outline: list[Line], places: dict[str, str]) -> str:
     """The table of contents as nested lists."""
     items, level = [], 0
     for line in outline:
         deeper = line.level - level
         items.append("<ol>" * deeper if deeper > 0 else "</li>" + "</ol></li>" * -deeper)
-        address = f"{line.anchor.split('--')[0]}.xhtml#{line.anchor}"
+        address = f"{places[line.anchor]}#{line.anchor}"
         items.append(f'<li><a href="{address}">{html.escape(line.title)}</a>')
         level = line.level
     items.append("</li></ol>" * level)
@@ -164,9 +168,10 @@ def pack(
     imprint = volume.imprint
     contents: dict[str, bytes] = {"book.css": css.encode(), "images/cover.png": cover}
     contents |= {f"images/{path.name}": path.read_bytes() for path in images}
-    for name, body in files.items():
+    places = _places(files)
+    for name, body in _link(files, places).items():
         contents[name] = _document(titles.get(name, imprint.title), body).encode()
-    contents["nav.xhtml"] = _document("Contents", nav(outline)).encode()
+    contents["nav.xhtml"] = _document("Contents", nav(outline, places)).encode()
     spine = list(files)
     spine.insert(2, "nav.xhtml")  # after the title and what is said about this edition
     day = tuple(map(int, imprint.released.split("-")))

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pikepdf
@@ -96,11 +97,9 @@ def _print(page: playwright.sync_api.Page) -> bytes:
 
 def page_numbers(document: pikepdf.Pdf) -> dict[str, int]:
     """On which page, counted from 1, each anchor is that a link leads to."""
-    pages = {tuple(page.objgen): number for number, page in enumerate(document.pages, start=1)}
+    pages: dict[Any, int] = {page.objgen: n for n, page in enumerate(document.pages, start=1)}
     targets = document.Root.get("/Dests", pikepdf.Dictionary())
-    return {
-        name.removeprefix("/"): pages[tuple(where[0].objgen)] for name, where in targets.items()
-    }
+    return {name.removeprefix("/"): pages[where[0].objgen] for name, where in targets.items()}
 
 
 def finished(printed: pikepdf.Pdf, volume: Volume) -> bytes:
