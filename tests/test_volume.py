@@ -82,7 +82,7 @@ def test_a_formula_is_at_most_a_third_smaller_than_the_text(printed: pdf.Report)
 
 def test_figures_are_sharp(printed: pdf.Report) -> None:
     assert printed.resolution, "no figures at all"
-    assert not {name: dpi for name, dpi in printed.resolution.items() if dpi < 140}
+    assert not {name: dpi for name, dpi in printed.resolution.items() if dpi < 149}
 
 
 def test_every_page_of_the_book_begins_where_the_outline_says(
@@ -250,8 +250,3 @@ def test_every_formula_is_mathematics(
             for part in (element.text or "", element.tail or "")
         )
         assert not re.search(r"\\\(|\\\[|\$\$|\\begin\{", text), name
-
-
-def test_the_same_book_gives_the_same_epub(packed: epub.Report, tmp_path: Path) -> None:
-    again = epub.make(ROOT, tmp_path)
-    assert again.path.read_bytes() == packed.path.read_bytes()

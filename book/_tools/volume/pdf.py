@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import io
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,15 @@ class Report:
         pages: how many it has.
         shrunk: for each formula that was wider than the column the page's anchor and its size in
             percent.
+        resolution: of each image, how many of its pixels are in an inch.
         faults: markup that is too wide or not typeset, images and anchors that are missing.
     """
 
     path: Path
     pages: int
     shrunk: list[tuple[str, int]]
-    faults: dict[str, list[str]] = field(default_factory=dict)
+    resolution: dict[str, int]
+    faults: dict[str, list[str]]
 
     @property
     def summary(self) -> str:
@@ -73,6 +75,7 @@ def make(root: Path, folder: Path) -> Report:
         page.set_viewport_size({"width": COLUMN, "height": 1000})
         say("typesetting the formulas")
         shrunk = page.evaluate("typeset()")
+        resolution = page.evaluate("sharpen()")
         faults = page.evaluate(f"shown(faults({COLUMN}))")
         say("printing, first to learn the page numbers")
         printed = pikepdf.open(io.BytesIO(_print(page)))
@@ -84,7 +87,8 @@ def make(root: Path, folder: Path) -> Report:
             if page_numbers(printed) == numbers:
                 break
     write_file(target, finished(printed, volume))
-    return Report(target, len(printed.pages), [tuple(entry) for entry in shrunk], faults)
+    sizes = [(str(anchor), int(percent)) for anchor, percent in shrunk]
+    return Report(target, len(printed.pages), sizes, resolution, faults)
 
 
 def say(what: str) -> None:

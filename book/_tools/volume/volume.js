@@ -23,6 +23,17 @@ async function typeset() {
   return shrunk;
 }
 
+// Show no image larger than with 150 of its pixels in an inch, of which a page has 96 units.
+// Returns how many pixels of each image are in an inch.
+function sharpen() {
+  const density = (e) => Math.round((96 * e.naturalWidth) / e.clientWidth);
+  const images = all("img").filter((e) => !e.src.endsWith(".svg"));
+  for (const image of images) {
+    if (density(image) < 150) image.style.width = (96 * image.naturalWidth) / 150 + "px";
+  }
+  return Object.fromEntries(images.map((e) => [e.getAttribute("src"), density(e)]));
+}
+
 // What a reader would see cut off, not typeset or missing, and links that lead nowhere.
 function faults(column) {
   const tooWide = (e) => e.getBoundingClientRect().right > column + 1;
