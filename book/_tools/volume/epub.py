@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from book._tools.volume.browser import opened, scripts
-from book._tools.volume.pdf import pygments, say
+from book._tools.volume.pdf import FONTS, pygments, say
 from book._tools.volume.stage import HERE, NAME, Line, Volume, gather, place_images
 from companion.files import write_file
 
@@ -21,6 +21,7 @@ TYPES = {
     ".jpg": "image/jpeg",
     ".png": "image/png",
     ".svg": "image/svg+xml",
+    ".ttf": "font/ttf",
     ".xhtml": "application/xhtml+xml",
 }
 
@@ -167,6 +168,7 @@ def pack(
     titles = {f"{line.anchor}.xhtml": line.title for line in outline}
     imprint = volume.imprint
     contents: dict[str, bytes] = {"book.css": css.encode(), "images/cover.png": cover}
+    contents["fonts/STIXGeneral.ttf"] = (FONTS / "STIXGeneral.ttf").read_bytes()
     contents |= {f"images/{path.name}": path.read_bytes() for path in images}
     places = _places(files)
     for name, body in _link(files, places).items():

@@ -24,6 +24,7 @@ from book._tools.volume.stage import HERE, NAME, Line, Volume, gather, place_ima
 from companion.files import write_file
 
 WIDTH, HEIGHT, MARGIN = 7.0, 10.0, 0.75  # inches
+FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # the same on every machine
 COLUMN = round((WIDTH - 2 * MARGIN) * 96)  # CSS pixels
 
 
@@ -211,7 +212,6 @@ def pygments(site: Path) -> str:
 
 def _fonts() -> str:
     """The fonts that come with matplotlib, so that every machine sets the same pages."""
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     faces = {
         ("Book Serif", "normal", 400): "STIXGeneral",
         ("Book Serif", "italic", 400): "STIXGeneralItalic",
@@ -223,6 +223,6 @@ def _fonts() -> str:
     }
     return "".join(
         f'@font-face {{ font-family: "{family}"; font-style: {style}; font-weight: {weight}; '
-        f'src: url("{(folder / f"{name}.ttf").as_uri()}") }}\n'
+        f'src: url("{(FONTS / f"{name}.ttf").as_uri()}") }}\n'
         for (family, style, weight), name in faces.items()
     )

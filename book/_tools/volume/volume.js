@@ -63,6 +63,29 @@ function fillNumbers(pages) {
   }
 }
 
+// The letters of an alphabet as characters of their own, since readers of EPUB that follow MathML
+// Core know no other way to write them: the same letter by Unicode's compatibility of characters.
+function alphabet(singles, ...ranges) {
+  const letters = [...singles];
+  for (const [first, last] of ranges) {
+    for (let code = first; code <= last; code++) letters.push(String.fromCodePoint(code));
+  }
+  return new Map(letters.map((letter) => [letter.normalize("NFKC"), letter]));
+}
+
+const ALPHABETS = {
+  bold: alphabet("", [0x1d400, 0x1d433], [0x1d6a8, 0x1d6e1], [0x1d7ce, 0x1d7d7]),
+  "double-struck": alphabet("ℂℍℕℙℚℝℤ", [0x1d538, 0x1d56b], [0x1d7d8, 0x1d7e1]),
+  script: alphabet("ℬℰℱℋℐℒℳℛℯℊℴ", [0x1d49c, 0x1d4cf]),
+};
+
+function spell(node) {
+  const letters = ALPHABETS[node.getAttribute("mathvariant")];
+  if (!letters) return;
+  node.textContent = [...node.textContent].map((letter) => letters.get(letter) ?? letter).join("");
+  node.setAttribute("mathvariant", "normal");
+}
+
 // Replace every formula by MathML, its TeX being the alternative text, and return each element of
 // a selector as XHTML by its id.
 async function toXHTML(selector) {
@@ -75,6 +98,7 @@ async function toXHTML(selector) {
     const markup = MathJax.tex2mml(tex, { display });
     const math = new DOMParser().parseFromString(markup, "application/xml").documentElement;
     for (const node of [math, ...math.querySelectorAll("*")]) {
+      spell(node);
       for (const name of node.getAttributeNames()) {
         if (name.startsWith("data-")) node.removeAttribute(name);
       }
