@@ -9,9 +9,10 @@ NB     ?=
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SITE      := _build/html/index.html
+VOLUME    := _build/images-from-noise
 SOURCES   := $(shell find book companion -type f \
                -not -name '*.pyc' -not -path '*/.*' 2>/dev/null) \
-             _config.yml _toc.yml CHANGELOG.md
+             _config.yml _toc.yml CHANGELOG.md CITATION.cff
 
 # One thread a process: on small machines several threads for small tensors are slower than one.
 TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg PYTHONDONTWRITEBYTECODE=1
@@ -19,7 +20,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg PYTHONDONTWRITEBYTECODE=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help install book serve unit test test-threads check notebooks lock clean distclean
+.PHONY: help install book pdf epub serve unit test test-threads check notebooks homework lock clean distclean
 
 help:  ## list these commands
 	@echo "Images from Noise: what can be made"
@@ -49,6 +50,14 @@ $(SITE): $(INSTALLED) $(SOURCES)
 	@$(BIN)/jupyter-book build -W -n --keep-going --quiet . || { rm -f $@; exit 1; }
 	@touch $@
 
+pdf: $(VOLUME).pdf  ## print the whole book into one PDF (needs Chromium)
+
+epub: $(VOLUME).epub  ## pack the whole book into one EPUB (needs Chromium)
+
+$(VOLUME).pdf $(VOLUME).epub: $(SITE)
+	@echo "==> making $@"
+	@$(BIN)/python -m book._tools.volume $(subst .,,$(suffix $@))
+
 serve: $(SITE)  ## show the site at http://localhost:8000
 	@echo "==> serving the site at http://localhost:$(PORT) (stop with Ctrl-C)"
 	@$(BIN)/python -m http.server $(PORT) --directory _build/html
@@ -74,6 +83,10 @@ test-threads: $(INSTALLED)  ## run the notebooks under two threads, too
 notebooks: $(INSTALLED)  ## run all notebooks, or NB=..., and rewrite their stored outputs
 	@echo "==> running $(or $(NB),every notebook)"
 	@$(BIN)/python -m book._tools.execute $(NB)
+
+homework: $(INSTALLED)  ## build students' notebooks and graders into dist/homework, or VARIANT=7
+	@echo "==> building the homework, variant $(or $(VARIANT),0)"
+	@$(BIN)/companion homework build --variant $(or $(VARIANT),0)
 
 lock: $(INSTALLED)  ## write the versions installed in .venv to constraints.txt
 	@echo "==> writing constraints.txt"
