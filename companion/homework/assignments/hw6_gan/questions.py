@@ -65,7 +65,7 @@ def _discriminator_loss(k: int) -> Question:
         ),
         "exchanged_labels": Wrong(
             lambda real, fake: (_cost(real, 0) + k * _cost(fake, 1)) / (1 + k),
-            "the labels are exchanged: real images cost softplus(-logit), generated softplus(logit)",
+            "the labels are exchanged: real images cost softplus(-logit), generated ones softplus",
             LOGITS,
         ),
         "both_real": Wrong(
@@ -142,8 +142,7 @@ def _generator_loss(k: int) -> Question:
         ),
         "saturating": Wrong(
             lambda real, fake: -_cost(fake + shift, 0),
-            "this is the minimax game's loss, E[log(1 - D)], whose slope vanishes where the "
-            "discriminator is sure; the non-saturating one is -E[log D]",
+            "this is the minimax loss, whose slope vanishes where D is sure; take -E[log D]",
             AIMS,
         ),
         "helps_discriminator": Wrong(
@@ -277,12 +276,6 @@ def _sides(d: int) -> Question:
             chain(lambda h, k, s, p, o: h * s),
             "a stride of s does not simply multiply the side by s; kernel, padding and output "
             "padding count as well",
-            SIZE,
-        ),
-        "one_stamp_more": Wrong(
-            chain(lambda h, k, s, p, o: h * s - 2 * p + d * (k - 1) + 1 + o),
-            "the first stamp starts at 0, so the last one starts at (side - 1) * stride, not at "
-            "side * stride",
             SIZE,
         ),
         "one_padding": Wrong(
