@@ -19,9 +19,9 @@ def constants(variant: int) -> dict[str, int | float]:
     """Of a variant; those from 0 to 49 all differ."""
     step = variant % 50
     return {
-        "margin": round(1.25 + step / 20, 2),
+        "margin": round(1.25 + step / 50, 2),
         "draws": 2 + step,
-        "slope": round(2 + step / 10, 1),
+        "slope": round(2 + step / 20, 2),
         "bound": round(1.5 + step / 20, 2),
     }
 
@@ -36,9 +36,8 @@ def questions(variant: int = 0) -> dict[str, Question]:
 def _hinge(m: float) -> Question:
     def inputs(rng: torch.Generator) -> tuple[Tensor, Tensor]:
         # Mostly beyond the margin, so that a maximum of the mean is not the mean of the maxima.
-        return m + 2 + 3 * torch.randn(11, generator=rng), -m - 2 + 3 * torch.randn(
-            9, generator=rng
-        )
+        real, fake = 3 * torch.randn(2, 12, generator=rng) + m + 2
+        return real, -fake[:10]
 
     def reference(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         low, high = real.double() < m, fake.double() > -m  # on the wrong side of the margin
@@ -79,15 +78,10 @@ def _hinge(m: float) -> Question:
             "softplus in place of max(0, .): it is never zero, so no image is ever left alone",
             LOSSES,
         ),
-        "summed": Wrong(
-            lambda real, fake: F.relu(m - real).sum() + F.relu(m + fake).sum(),
-            "summed over the images, the step size grows with the batch; take means",
-            LOSSES,
-        ),
         "detached": Wrong(
             lambda real, fake: hinge(real, fake.detach()),
-            "the loss is right, but the logits of generated images were detached, so D learns "
-            "nothing from them; it is the images that are detached, before D sees them",
+            "the logits of generated images were detached, so D learns nothing from them; it is "
+            "the images that are detached, before D sees them",
             "gan/dcgan#eq-dcgan-losses",
         ),
     }
@@ -129,14 +123,12 @@ def _between(draws: int) -> Question:
         ),
         "one_for_each_pixel": Wrong(
             mixed(lambda real: torch.rand(draws, *real.shape)),
-            "epsilon differs from pixel to pixel, and the points leave the segment; draw one for an "
-            "image",
+            "epsilon differs from pixel to pixel, off the segment; draw one for each image",
             PENALTY,
         ),
         "at_real_images": Wrong(
             mixed(lambda real: torch.ones(1, 1, 1, 1, 1)),
-            "these are the real images: the way between the heaps, where the generator has to walk, "
-            "is left uncontrolled; draw epsilon from U[0, 1]",
+            "these are the real images; draw epsilon from U[0, 1], to reach what lies between",
             PENALTY,
         ),
     }
@@ -162,10 +154,7 @@ def _penalty(K: float) -> Question:
             penalty = ((slopes.square().sum(1).sqrt() - K) ** 2).mean()
             return penalty.detach(), torch.autograd.grad(penalty, W)[0]
 
-    Critic = Callable[[Tensor], Tensor]
-
-    def slopes(critic: Critic, images: Tensor) -> Tensor:
-        """The gradient of each image's score in its pixels, with its own graph."""
+    def slopes(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         images = images.detach().requires_grad_()
         return torch.autograd.grad(critic(images).sum(), images, create_graph=True)[0]
 
@@ -213,20 +202,10 @@ def _penalty(K: float) -> Question:
             "the epsilon of the first image was used for all; give it the shape (N, 1, 1, 1)",
             PENALTY,
         ),
-        "squared_norm": Wrong(
-            penalty(lambda g: (g.flatten(1).square().sum(dim=1) - K).square().mean()),
-            "the squared norm was compared with the target; take the root of the sum of squares",
-            PENALTY,
-        ),
-        "toward_zero": Wrong(
-            penalty(lambda g: g.flatten(1).square().sum(dim=1).mean()),
-            "this wants slope 0, as R1 does; subtract the target from the norm before the square",
-            "gan/stability#eq-stability-r1",
-        ),
         "no_graph": Wrong(
             penalty(lambda g: square(g.detach())),
-            "the number is right, but it has no gradient in the critic's weights, so it changes "
-            "nothing; pass create_graph=True to torch.autograd.grad",
+            "it has no gradient in the critic's weights, so it changes nothing; pass "
+            "create_graph=True to torch.autograd.grad",
             PENALTY,
         ),
     }
@@ -289,8 +268,7 @@ def _normalized(c: float) -> Question:
         ),
         "squared": Wrong(
             scaled(lambda sigma: c / sigma**2),
-            "the divisor is the square of the singular value, an eigenvalue of W^T W; take u^T W v "
-            "with both vectors normalized",
+            "this divides by the square of the singular value; take u^T W v of unit vectors",
             POWER,
         ),
         "one_step": Wrong(
@@ -298,26 +276,17 @@ def _normalized(c: float) -> Question:
         ),
         "exact": Wrong(
             divided(lambda W: torch.linalg.matrix_norm(W, 2)),
-            "this divides by the exact singular value, which takes a decomposition in every pass; "
-            "the power iteration's estimate after the steps of the question is asked for",
+            "this divides by the exact singular value; the power iteration's estimate is asked for",
             POWER,
         ),
         "frobenius": Wrong(
             divided(torch.linalg.matrix_norm),
-            "this divides by the root of the sum of all squares, which is larger than the largest "
-            "singular value, so the layer stretches by less than the bound",
-            POWER,
-        ),
-        "rows": Wrong(
-            divided(lambda W: W.norm(dim=1).view(-1, 1, 1, 1)),
-            "each row was normalized by itself, which is weight normalization; it leaves the "
-            "largest singular value of the whole matrix open",
+            "the root of the sum of all squares is larger than the largest singular value",
             POWER,
         ),
         "old_u": Wrong(
             lambda weight, u: (c * weight / iterate(weight, u)[0], u),
-            "the vector u that was given is returned unchanged, so that the estimate never gets "
-            "better from pass to pass; return the new one",
+            "u is returned as it was, and the estimate never gets better; return the new one",
             POWER,
         ),
     }
