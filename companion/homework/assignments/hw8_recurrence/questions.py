@@ -77,8 +77,7 @@ def _gradients(leak: float) -> Question:
     wrong = {
         "no_direct_path": Wrong(
             walk(direct=0),
-            "the direct path is missing: h_t reaches h_(t+1) by (1 - leak) h_t, too, and so does "
-            "the gradient on its way back",
+            "the direct path is missing: h_(t-1) reaches h_t by (1 - leak) h_(t-1), too",
             DELTA,
         ),
         "plain": Wrong(
@@ -110,11 +109,6 @@ def _gradients(leak: float) -> Question:
         "mean_over_steps": Wrong(
             walk(scale=1 / 6),
             "this is the mean over the steps; the gradient of a shared weight is the sum",
-            SUMS,
-        ),
-        "mean_over_batch": Wrong(
-            walk(scale=1 / 3),
-            "this is the mean over the batch; sum, for g holds the mean already if the loss is one",
             SUMS,
         ),
     }
@@ -285,7 +279,7 @@ def _nll(temperature: float) -> Question:
         ),
         "difference": Wrong(
             model(reduce=lambda cost, mask: (cost * 0).sum()),
-            "two equal log-likelihoods differ by zero in every network; the loss is minus one of them",
+            "two equal log-likelihoods always differ by zero; the loss is minus one of them",
             CHAIN,
         ),
         "softmax_twice": Wrong(
