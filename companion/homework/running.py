@@ -91,7 +91,7 @@ def _told(name: str, answer: Any, error: Exception) -> str:
     """An exception in one sentence: its type, its message, and the line of the answer."""
     message = " ".join(str(error).split())[:300] or "no message"
     if isinstance(error, MemoryError) or "can't allocate memory" in message:
-        return f"asks for more memory than there is ({message[:100]}); make no tensors that large"
+        return "asks for more memory than it gets; make no tensors or lists of that size"
     code = inspect.unwrap(answer).__code__ if inspect.isroutine(answer) else None
     frames = [
         (frame.f_code, line)

@@ -8,7 +8,7 @@
 #
 # In this homework the prior of the code is not the standard normal, but
 # $p(z) = \mathcal{N}(m \mathbf{1}, I)$ with the mean $m = VARIANT.prior_mean$ in each dimension.
-# The encoder gives $\mu$ and $\log \sigma^2$, two tensors of shape `(N, D)` that are called `mu` and
+# The encoder gives $\mu$ and $\log \sigma^2$, two tensors of shape `(N, D)`, called `mu` and
 # `logvar` in code, and $q(z \mid x) = \mathcal{N}(\mu, \mathrm{diag}(\sigma^2))$.
 #
 # Write four functions. The cell below each of them checks it on random inputs, as often as you
@@ -23,6 +23,7 @@ from torch import Tensor
 PRIOR_MEAN = VARIANT.prior_mean
 TEMPERATURE = VARIANT.temperature
 FREE_NATS = VARIANT.free_nats
+
 
 # %% [markdown]
 # ## Question 1: the rate (3 points)
@@ -141,7 +142,7 @@ class Model(torch.nn.Module):
 
 # %%
 torch.manual_seed(0)
-images, _ = data.fashion_mnist_sample()
+images, _ = data.fashion_mnist()
 model = Model()
 history = train(model, binarize(images), epochs=5, progress=False)
 history.plot()
