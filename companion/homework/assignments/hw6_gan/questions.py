@@ -296,5 +296,5 @@ def _sides(d: int) -> Question:
             SIZE,
         ),
     }
-    banned = ("torch.nn.functional.conv_transpose2d", "torch.conv_transpose2d")
+    banned = ("torch.nn.ConvTranspose2d",)
     return Question("sides", 2, inputs, reference, wrong, banned)

@@ -42,6 +42,7 @@ DILATION = VARIANT.dilation
 # `real_logits` has shape `(N,)`, `fake_logits` shape `(M,)`. Return one number in nats: shape `()`.
 # A generated image with the logit 50 must cost 50 nats, and not 100 or infinity.
 
+
 # %% question=discriminator_loss
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """The mean cross-entropy with FAKES generated images to each real one, nats, shape ()."""
@@ -72,6 +73,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 # whether you need them. Both have shape `(N,)`. Return one number in nats, shape `()`, whose
 # gradient reaches the logits.
 
+
 # %% question=generator_loss
 def generator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """The non-saturating loss of the corrected logits, nats, shape ()."""
@@ -97,6 +99,7 @@ def generator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 #
 # `real_logits` has shape `(N,)`, `fake_logits` shape `(M,)`. Return one number in nats: shape `()`.
 
+
 # %% question=smoothed_loss
 def smoothed_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """The discriminator's loss with LABEL as the label of real images, nats, shape ()."""
@@ -118,6 +121,7 @@ def smoothed_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 # row for each layer: kernel size, stride, padding, output padding. Each layer takes what the one
 # before it has made. Return the sides after each layer, integers of shape `(L,)`. Compute them; a
 # transposed convolution may not be called.
+
 
 # %% question=sides
 def sides(start: int, layers: Tensor) -> Tensor:

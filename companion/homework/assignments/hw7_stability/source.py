@@ -34,6 +34,7 @@ BOUND = VARIANT.bound
 # `real_logits` has shape `(N,)`, `fake_logits` shape `(M,)`. Return one number: shape `()`. Its
 # gradient must reach both.
 
+
 # %% question=hinge_loss
 def hinge_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """The discriminator's hinge loss with the margin MARGIN, shape ()."""
@@ -53,6 +54,7 @@ def hinge_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 #
 # `real` and `fake` have shape `(N, C, H, W)`. Return the points, shape
 # `(VARIANT.draws, N, C, H, W)`. Draw with `torch.rand`.
+
 
 # %% question=points_between
 def points_between(real: Tensor, fake: Tensor) -> Tensor:
@@ -74,12 +76,15 @@ def points_between(real: Tensor, fake: Tensor) -> Tensor:
 # \big(\lVert \nabla_{\hat x} D(\hat x_n) \rVert_2 - K\big)^2 ,
 # $$
 #
-# where the norm is over all pixels of one image. (The [book's penalty](gan/stability#eq-stability-gp)
+# where the norm is over all pixels of one image.
+# (The [book's penalty](gan/stability#eq-stability-gp)
 # has $K = 1$.)
 #
 # `critic` is a function from images `(N, C, H, W)` to scores `(N,)` that judges each image by
-# itself; `real` and `fake` have shape `(N, C, H, W)`. Return one number, shape `()`, with a gradient
+# itself; `real` and `fake` have shape `(N, C, H, W)`. Return one number, shape `()`, with a
+# gradient
 # in the critic's weights.
+
 
 # %% question=gradient_penalty
 def gradient_penalty(critic, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
@@ -102,9 +107,11 @@ def gradient_penalty(critic, real: Tensor, fake: Tensor, epsilon: Tensor) -> Ten
 # with the last $u$ and $v$.
 #
 # `weight` is that of a convolution, shape `(out, in, k, k)`; as a matrix $W$ it has the shape
-# `(out, in * k * k)`. `u`, of shape `(out,)` and length 1, is where the iteration starts. Return two
+# `(out, in * k * k)`. `u`, of shape `(out,)` and length 1, is where the iteration starts. Return
+# two
 # tensors: the rescaled weight in the shape of `weight`, and the new `u`. No singular value
 # decomposition and no function for norms of matrices may be called.
+
 
 # %% question=normalized
 def normalized(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,9 +128,12 @@ def normalized(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 # %% [markdown]
 # ## Question 5: a distance on the line, and explain (2 points)
 #
-# Real points lie around 0.3 and generated ones around 0.7, and nobody moves but the critic: once with
-# your hinge loss alone, once with the [Wasserstein loss](gan/stability#eq-stability-losses) and your
-# penalty. (It sets in after 100 steps, when the critic leans the right way.) The cell takes seconds.
+# Real points lie around 0.3 and generated ones around 0.7, and nobody moves but the critic: once
+# with
+# your hinge loss alone, once with the [Wasserstein loss](gan/stability#eq-stability-losses) and
+# your
+# penalty. (It sets in after 100 steps, when the critic leans the right way.) The cell takes
+# seconds.
 
 # %%
 from companion import plots
@@ -134,9 +144,8 @@ N, WEIGHT = 64, 5.0
 def trained_critic(penalized: bool) -> nn.Module:
     """A critic of points (N, 1, 1, 1) after 600 steps."""
     torch.manual_seed(0)
-    critic = nn.Sequential(
-        nn.Flatten(), nn.Linear(1, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1), nn.Flatten(0)
-    )
+    hidden = nn.Linear(1, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh()
+    critic = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(64, 1), nn.Flatten(0))
     optimizer = torch.optim.Adam(critic.parameters(), lr=3e-3)
     for step in range(600):
         real, fake = 0.3 + 0.02 * torch.randn(N, 1, 1, 1), 0.7 + 0.02 * torch.randn(N, 1, 1, 1)
@@ -159,9 +168,9 @@ for name, penalized in (("hinge, free slope", False), ("Wasserstein, penalty", T
     with torch.no_grad():
         scores = critic(places.view(-1, 1, 1, 1))
     lines[name] = scores
-    steepest = (scores.diff() / places.diff()).abs().max().item()
+    slope = ((scores[142] - scores[138]) / (places[142] - places[138])).item()  # at 0.7
     difference = (scores[60] - scores[140]).item()  # at 0.3 and at 0.7
-    print(f"{name}: steepest slope {steepest:.2f}, difference of the scores {difference:.2f}")
+    print(f"{name}: slope at 0.7 {slope:.2f}, difference from 0.3 to 0.7 {difference:.3f}")
 plots.curves(lines, x=places, xlabel="place", ylabel="score", panels=True, height=2.0)
 
 # %% [markdown]
@@ -171,7 +180,8 @@ plots.curves(lines, x=places, xlabel="place", ylabel="score", panels=True, heigh
 #   $K = VARIANT.slope$, and how large is the error? Where does most of it come from? (See the
 #   [exercise on the slope](gan/stability#stability-exercise-slope).)
 # - What is the slope of each critic at 0.7, and what would a generator learn there from it?
-# - Why does the penalty look at points *between* real and generated images, and why would batch norm
+# - Why does the penalty look at points *between* real and generated images, and why would batch
+#   norm
 #   in the critic be a mistake?
 
 # %% [markdown] answer

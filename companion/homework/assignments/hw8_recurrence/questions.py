@@ -28,7 +28,6 @@ def constants(variant: int) -> dict[str, int | float]:
 
 
 def questions(variant: int = 0) -> dict[str, Question]:
-    """The three functions of a variant, by name."""
     leak, keep, temperature = constants(variant).values()
     asked = (_gradients(leak), _gru_step(keep), _nll(temperature))
     return {question.name: question for question in asked}
@@ -195,7 +194,7 @@ def _gru_step(keep: float) -> Question:
         ),
         "one_bias": Wrong(step(second=0), "the second bias, b_h, was left out; add both", GRU),
     }
-    banned = ("companion.models.gated_rnn.gru_step", "torch.gru_cell", "torch.gru")
+    banned = ("companion.models.gated_rnn.gru_step", "torch.nn.GRU", "torch.nn.GRUCell")
     return Question("gru_step", 3, inputs, reference, wrong, banned)
 
 

@@ -3,7 +3,8 @@
 #
 # *Practiced:* backpropagation through time by hand, a GRU's step, the likelihood of sequences of
 # unequal length. *Read first:* [Backpropagation through time](rnn/recurrence),
-# [LSTM and GRU](rnn/gates) and [An image is 28 rows](rnn/rows). *Time:* 80 to 120 minutes. *Points:*
+# [LSTM and GRU](rnn/gates) and [An image is 28 rows](rnn/rows). *Time:* 80 to 120 minutes.
+# *Points:*
 # 12, of which 10 are for functions and 2 for question 4, which a person grades.
 #
 # Write three functions. The cell below each of them checks it on random inputs, as often as you
@@ -32,15 +33,19 @@ TEMPERATURE = VARIANT.temperature
 # h_t = (1 - \alpha)\, h_{t-1} + \alpha \tanh(a_t), \qquad h_0 = 0 .
 # $$
 #
-# Let $g_t$ be the part of $\partial L / \partial h_t$ that comes directly from the loss at step $t$,
+# Let $g_t$ be the part of $\partial L / \partial h_t$ that comes directly from the loss at step
+# $t$,
 # and not by way of later steps. Derive how
 # [the gradient in $a_t$](rnn/recurrence#eq-recurrence-delta) and
 # [the sums over the steps](rnn/recurrence#eq-recurrence-bptt) change: there are now two paths from
 # $h_{t-1}$ to $h_t$.
 #
-# `inputs` has shape `(N, T, d)`, `W_xh` `(m, d)`, `W_hh` `(m, m)`, `b` `(m,)`, and `state_gradients`,
-# the $g_t$, `(N, T, m)`. Return three tensors: the gradients of $L$ in $W_{xh}$, $W_{hh}$ and $b$, in
+# `inputs` has shape `(N, T, d)`, `W_xh` `(m, d)`, `W_hh` `(m, m)`, `b` `(m,)`, and
+# `state_gradients`,
+# the $g_t$, `(N, T, m)`. Return three tensors: the gradients of $L$ in $W_{xh}$, $W_{hh}$ and $b$,
+# in
 # their shapes, summed over the steps and the batch. Walk by hand; autograd refuses.
+
 
 # %% question=gradients
 def gradients(
@@ -83,8 +88,10 @@ def gradients(
 # \end{aligned}
 # $$
 #
-# `x` has shape `(N, d)`, `h` `(N, m)`, `W_x` `(3m, d)`, `W_h` `(3m, m)`, `b_x` and `b_h` `(3m,)`. The
+# `x` has shape `(N, d)`, `h` `(N, m)`, `W_x` `(3m, d)`, `W_h` `(3m, m)`, `b_x` and `b_h` `(3m,)`.
+# The
 # blocks are stacked in the order $r, u, n$. Return the new state $h'$: shape `(N, m)`.
+
 
 # %% question=gru_step
 def gru_step(x: Tensor, h: Tensor, W_x: Tensor, W_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
@@ -105,7 +112,8 @@ def gru_step(x: Tensor, h: Tensor, W_x: Tensor, W_h: Tensor, b_x: Tensor, b_h: T
 #
 # A plain recurrent network writes sequences of symbols from an alphabet of $K$. It predicts each
 # symbol from those before it, $p(s_1, \dots, s_T) = \prod_t p(s_t \mid s_{<t})$,
-# [the chain rule](rnn/recurrence#eq-recurrence-chain). Let $x_t$ be the symbol $s_t$ as a vector with
+# [the chain rule](rnn/recurrence#eq-recurrence-chain). Let $x_t$ be the symbol $s_t$ as a vector
+# with
 # a single one, and $x_0 = 0$, $h_0 = 0$. Then
 #
 # $$
@@ -119,10 +127,12 @@ def gru_step(x: Tensor, h: Tensor, W_x: Tensor, W_h: Tensor, b_x: Tensor, b_h: T
 # at the temperature $\tau = VARIANT.temperature$. Sequence $n$ consists of its first
 # `lengths[n]` symbols; what stands behind them is padding and must not matter.
 #
-# `symbols` are integers from 0 to $K - 1$ of shape `(N, T)`, `lengths` integers of shape `(N,)`, and
+# `symbols` are integers from 0 to $K - 1$ of shape `(N, T)`, `lengths` integers of shape `(N,)`,
+# and
 # `W_xh` `(m, K)`, `W_hh` `(m, m)`, `b` `(m,)`, `W_hy` `(K, m)`, `b_y` `(K,)`. Return
 # [the loss](rnn/recurrence#eq-recurrence-loss): minus the log-likelihood of a sequence, summed over
 # its steps, averaged over the `N` sequences, one number in nats: shape `()`.
+
 
 # %% question=negative_log_likelihood
 def negative_log_likelihood(
@@ -153,7 +163,8 @@ def negative_log_likelihood(
 # ## Question 4: what the best loss is, and explain (2 points)
 #
 # The data are all strings of at most seven zeros and ones in which no two ones are neighbors, each
-# followed by the symbol 2, "end". They are equally probable. The cell trains a network of 24 numbers
+# followed by the symbol 2, "end". They are equally probable. The cell trains a network of 24
+# numbers
 # of state on them with your loss, in less than a minute, and draws the loss beside the logarithm of
 # the number of strings.
 
@@ -184,16 +195,18 @@ for _ in range(600):
     losses.append(loss.item())
 best = math.log(len(strings))
 print(f"{len(strings)} strings, log {best:.3f} nats; the loss at the end {losses[-1]:.3f} nats")
-plots.curves({"loss": losses}, xlabel="update", ylabel="nats per string", references={"log": best})
+plots.curves({"loss": losses}, xlabel="update", ylabel="nats per string", references={"best": best})
 
 # %% [markdown]
 # Answer in 100 to 200 words:
 #
-# - Why can no network get below the dotted line? What does the distance to it measure, and what does
+# - Why can no network get below the dotted line? What does the distance to it measure, and what
+#   does
 #   it mean for the strings that the network writes?
 # - Somebody's loss is at 1.5 nats after this training. Name two mistakes of which each could be the
 #   reason, and say how you would find out.
-# - In question 1, which factor takes the part of $\rho$, the rate at which gradients vanish, along the
+# - In question 1, which factor takes the part of $\rho$, the rate at which gradients vanish, along
+#   the
 #   path that the leak opens? How small is it after 100 steps for your $\alpha$?
 
 # %% [markdown] answer
