@@ -1,0 +1,1 @@
+"""What an image costs: bits per dimension, dequantization, gray levels and a leak"""

@@ -1,0 +1,1 @@
+"""Many guesses, and a choice without a slope: importance weights and codebooks"""
