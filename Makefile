@@ -90,6 +90,7 @@ homework: $(INSTALLED)  ## build students' notebooks and graders into dist/homew
 
 lock: $(INSTALLED)  ## write the versions installed in .venv to constraints.txt
 	@echo "==> writing constraints.txt"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,grading]'
 	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable \
 	  | grep -viE '^(nvidia|cuda|triton|pip)[-_a-z0-9]*=='; } > constraints.new
 	@mv constraints.new constraints.txt && touch $(INSTALLED)

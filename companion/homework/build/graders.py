@@ -42,7 +42,7 @@ def nbgrader(homework: str, variant: int, cells: Iterable[Cell]) -> str:
 
 
 NBGRADER_CONFIG = '''\
-"""A course for nbgrader: `nbgrader generate_assignment hw4` releases, `nbgrader autograde` grades."""
+"""A course: `nbgrader generate_assignment hw4` releases, `nbgrader autograde hw4` grades."""
 
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "images-from-noise"

@@ -1,7 +1,7 @@
 """Links from a homework into the book, for notebooks and for the site.
 
-A source writes them ``[text](vae/vae#eq-vae-rate)``, page and label, or by Sphinx's roles ``{doc}``,
-``{eq}`` and ``{ref}``.
+A source writes them ``[text](vae/vae#eq-vae-rate)``, page and label, or by Sphinx's roles
+``{doc}``, ``{eq}`` and ``{ref}``.
 """
 
 import re

@@ -18,10 +18,13 @@ def page(homework: str, variant: int = 0, *, folder: str = "homework") -> str:
     Raises:
         ValueError: there is no such homework.
     """
-    return "\n\n".join(
-        roles(cell.text, folder)
-        if cell.kind == "markdown"
-        else f"```python\n{cell.starter}\n```"
-        for cell in read(homework, variant)
-        if not cell.answer
-    ) + "\n"
+    return (
+        "\n\n".join(
+            roles(cell.text, folder)
+            if cell.kind == "markdown"
+            else f"```python\n{cell.starter}\n```"
+            for cell in read(homework, variant)
+            if not cell.answer
+        )
+        + "\n"
+    )
