@@ -130,10 +130,8 @@ for sigma in (0.05, 0.5):
     logvar = torch.tensor([2 * math.log(sigma)], dtype=torch.float64)
     score = score_gradient(x, mu, logvar, noise)
     pathwise = pathwise_gradient(x, mu, logvar, noise)
-    print(f"sigma {sigma}: score function, mean {score.mean():.4f}, std {score.std():.4f}")
-    print(
-        f"sigma {sigma:4}  pathwise        mean {pathwise.mean():8.4f}  std {pathwise.std():7.4f}"
-    )
+    for name, draws in (("score function", score), ("pathwise", pathwise)):
+        print(f"sigma {sigma:4}  {name:14}  mean {draws.mean():7.4f}  std {draws.std():6.4f}")
 
 # %% [markdown] answer
 # *Your answer:*
