@@ -34,6 +34,8 @@ class Player:
             parameters' ``.grad`` and returns what ``loss`` would, as private training does.
         after: called after each of the player's steps: to clip weights, count steps, fill a pool.
             What it changes must be registered buffers of fixed shape, or a resumed run forgets it.
+        least: the smallest value that the loss can have, if there is one, such as 0 for minus the
+            log-probability of pixels; training warns of a smaller one, for its formula is wrong.
         compilable: False for a loss that takes gradients itself, such as a gradient penalty:
             torch cannot compile those, so ``train(compile=True)`` leaves it as it is.
 
@@ -55,6 +57,7 @@ class Player:
     gradients: Callable[..., Losses] | None = None
     after: Callable[[], object] | None = None
     compilable: bool = True
+    least: float | None = None
 
     def __post_init__(self) -> None:
         of = f"of player {self.name!r}"
@@ -72,6 +75,8 @@ class Player:
                 )
         checks.number(f"learning_rate {of}", self.learning_rate, above=0, remedy="use 1e-3, say")
         checks.integer(f"every {of}", self.every, remedy="use 1 to move on each batch")
+        if self.least is not None:
+            checks.number(f"least {of}", self.least, remedy="use 0.0, or None for no bound")
         if len(self.betas) != 2:
             raise ValueError(f"betas {of} must be two numbers, got {self.betas}; use (0.9, 0.999)")
         if not any(True for _ in self.module.parameters()):

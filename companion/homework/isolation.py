@@ -33,6 +33,7 @@ from companion.homework.running import Failure
 
 PACKAGE = Path(companion.__file__).parent
 HERE = Path(__file__).parent
+START = 300.0  # seconds on the clock for a child to import torch and the definitions
 WITHHELD = ("questions.py", "source.py")  # of each assignment
 
 
@@ -42,7 +43,7 @@ class Limits:
 
     Attributes:
         seconds: of computing, for each question.
-        wall: seconds on the clock for each question; for the start of the process twice as many.
+        wall: seconds on the clock, for each question.
         memory: bytes beyond those of torch itself.
     """
 
@@ -88,11 +89,10 @@ def execute(
                 failed = json.loads((box / "results/failed.json").read_text("utf-8"))
             done = {name: _unpack(box / f"results/{name}.safetensors") for name in left}
             outputs |= {name: output for name, output in done.items() if output is not None}
-            if ended is not None:
-                started = [name for name in left if (box / f"results/{name}.started").exists()]
-                died = [name for name in started if name not in outputs]
-                # Without a question that was started the definitions themselves have failed.
-                outputs |= {name: [Failure(ended)] for name in died or left if name not in outputs}
+            if lost := [name for name in left if name not in outputs]:
+                # The answer that was running has failed, or the definitions, if none was.
+                died = [name for name in lost if _started(box, name)]
+                outputs |= {name: [Failure(ended)] for name in died or lost}
             isolation = _read(box / "isolation") or "the process did not start"
     return Executed(outputs, [str(x) for x in failed], isolation)
 
@@ -161,8 +161,8 @@ def _pack(
     (box / "work").mkdir()
 
 
-def _run_child(box: Path, package: Path, names: Sequence[str], limits: Limits) -> str | None:
-    """Start the child and wait: None if it came to its end, else why an answer has failed."""
+def _run_child(box: Path, package: Path, names: Sequence[str], limits: Limits) -> str:
+    """Start the child and wait; how it ended, as what is wrong with the answer that it ran."""
     command = [sys.executable, "-B", "-m", "companion.homework.child", str(box)]
     if os.name == "posix":
         launch = [sys.executable, "-I", "-S", str(HERE / "launch.py"), str(box), str(PACKAGE)]
@@ -192,7 +192,7 @@ def _run_child(box: Path, package: Path, names: Sequence[str], limits: Limits) -
             stderr=said,
             start_new_session=True,
         )
-        running, since, allowed = "", time.monotonic(), 2 * limits.wall
+        running, since, allowed = "", time.monotonic(), START
         try:
             while process.poll() is None:
                 now = next((n for n in reversed(names) if _started(box, n)), "")
@@ -207,8 +207,6 @@ def _run_child(box: Path, package: Path, names: Sequence[str], limits: Limits) -
         finally:
             _end(process)
     code = process.returncode
-    if code == 0:
-        return None
     if os.name == "posix" and code == -signal.SIGXCPU:
         return (
             f"computes for more than {limits.seconds} s; look for a loop that does not end, or for "

@@ -64,8 +64,9 @@ class BetaVAE(VAE):
         return self.beta * (self.steps / self.warm_up).clamp(max=1)
 
     def players(self) -> list[Player]:
-        """The VAE's player, whose steps are counted."""
+        """The VAE's player, whose steps are counted; its loss is no bound unless the price is 1."""
         (player,) = super().players()
+        player.name = "priced loss"
         player.after = self.count_step
         return [player]
 

@@ -191,7 +191,7 @@ class DRAW(nn.Module):
 
     def players(self) -> list[Player]:
         """One player moves all weights."""
-        return [Player("negative ELBO", self, self.loss, learning_rate=4e-3)]
+        return [Player("negative ELBO", self, self.loss, learning_rate=4e-3, least=0.0)]
 
     def log_prob_bound(self, images: Tensor) -> Tensor:
         """A one-sample estimate of the bound on log p(x), nats, shape ``(N,)``, no gradient.

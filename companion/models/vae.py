@@ -194,8 +194,12 @@ class VAE(nn.Module):
         }
 
     def players(self) -> list[Player]:
-        """One player moves encoder and decoder together."""
-        return [Player("negative ELBO", self, self.loss, learning_rate=2e-3)]
+        """One player moves encoder and decoder together.
+
+        Its loss is never negative: of 8-bit pixels the distortion is minus the logarithm of
+        probabilities, not of densities, and the rate is a divergence.
+        """
+        return [Player("negative ELBO", self, self.loss, learning_rate=2e-3, least=0.0)]
 
     def log_prob_bound(self, images: Tensor) -> Tensor:
         """A one-sample estimate of the bound on log p(x), nats, shape ``(N,)``, no gradient."""

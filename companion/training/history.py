@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -76,16 +77,25 @@ class NotFiniteError(FloatingPointError):
 class Recorder:
     """Collects the losses of some steps and puts their means into the history.
 
-    The means are taken on the device, so that no step waits for it.
+    The means are taken on the device, so that no step waits for it. A loss below the least value
+    that it can have is warned of, once.
     """
 
-    def __init__(self, history: History, batch_size: int, bar: tqdm, on_record: OnRecord | None):
+    def __init__(
+        self,
+        history: History,
+        batch_size: int,
+        bar: tqdm,
+        on_record: OnRecord | None,
+        least: Mapping[str, float] | None = None,
+    ):
         self.history, self.batch_size, self.bar, self.on_record = (
             history,
             batch_size,
             bar,
             on_record,
         )
+        self.least = dict(least or {})
         self.pending: list[dict[str, Tensor]] = []
         self.seconds_before, self.start = history.seconds, time.perf_counter()
 
@@ -114,12 +124,24 @@ class Recorder:
         if not all(map(math.isfinite, averages.values())):
             self._blame(step)
         self.pending.clear()
+        self._doubt(step, averages)
         self.history.record(step, averages)
         self.history.images = step * self.batch_size
         self.history.seconds = self.seconds_before + time.perf_counter() - self.start
         self.bar.set_postfix_str(", ".join(f"{k} {v:.4g}" for k, v in averages.items()))
         if self.on_record is not None:
             self.on_record(step, averages)
+
+    def _doubt(self, step: int, averages: Mapping[str, float]) -> None:
+        """Warn of a loss that cannot be, and not again."""
+        for name, least in list(self.least.items()):
+            if averages.get(name, least) < least:
+                del self.least[name]
+                warnings.warn(
+                    f"the loss {name!r} is {averages[name]:.4g} at step {step}, but it cannot be "
+                    f"below {least:g}; look for a wrong sign or a missing term in its formula",
+                    stacklevel=6,  # the line that calls train
+                )
 
     def _blame(self, step: int) -> None:
         """Name the first loss to fail: it takes those of the other players with it."""

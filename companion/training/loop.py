@@ -201,7 +201,8 @@ def train(
         bar = stack.enter_context(
             progress_bar(total=total_steps, initial=step, unit="step", disable=not talks)
         )
-        recorder = Recorder(history, batch_size, bar, on_record if rank == 0 else None)
+        least = {player.name: player.least for player in players if player.least is not None}
+        recorder = Recorder(history, batch_size, bar, on_record if rank == 0 else None, least)
 
         # 5. The game.
         whole = True  # whether every player has made its move of the step

@@ -1,4 +1,4 @@
-"""Submissions that several tests grade: one answer right, one wrong, one that cheats, one missing."""
+"""Submissions that several tests grade: an answer right, one wrong, one cheating, one missing."""
 
 import json
 from pathlib import Path
