@@ -16,6 +16,7 @@ from companion.homework.assignments.hw1_images import questions as hw1
 from companion.homework.assignments.hw2_distances import questions as hw2
 from companion.homework.assignments.hw3_elbo import questions as hw3
 from companion.homework.assignments.hw5_iwae_vq import questions as hw5
+from companion.homework.build import links
 from companion.homework.question import Inputs, Question
 from companion.models.iwae import effective_sample_size, importance_bound
 from companion.models.quantizer import VectorQuantizer
@@ -183,3 +184,9 @@ def test_the_text_gives_the_points_of_the_questions(homework: str) -> None:
     rubric = (assignments.folder(homework) / "manual.md").read_text("utf-8")
     points = [int(n) for n in re.findall(r"^\| (\d+) \|", rubric, flags=re.MULTILINE)]
     assert sum(points) == named[-1]
+
+
+def test_a_bracket_before_a_link_stays() -> None:
+    text = "values in $[0, 1)$, [defined here](start/data#eq-data-bpd)"
+    assert links.addresses(text).startswith("values in $[0, 1)$, [defined here](https://")
+    assert links.roles(text, "homework").startswith("values in $[0, 1)$, defined here")

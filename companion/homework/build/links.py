@@ -8,7 +8,7 @@ import re
 
 from companion.homework.judging import link
 
-PLACE = re.compile(r"\[([^\]]+)\]\(([a-z_]+/[a-z_]+)(?:#([\w-]+))?\)")
+PLACE = re.compile(r"\[([^\[\]]+)\]\(([a-z_]+/[a-z_]+)(?:#([\w-]+))?\)")
 ROLE = re.compile(r"\{(doc|eq|ref)\}`(?:([^`<]+?)\s*<)?([^`>]+)>?`")
 # The page of a label, by the first word of the label.
 PAGES = {

@@ -32,7 +32,7 @@ LEVELS = VARIANT.levels
 # density](start/data#ex-data-units) does it for 256 levels.
 # %% question=bits_per_dimension
 def bits_per_dimension(log_density: Tensor, channels: int, height: int, width: int) -> Tensor:
-    """Bits per dimension, shape (N,), from log-densities in nats for each image, shape (N,)."""
+    """Bits per dimension of each image, shape (N,)."""
     ### BEGIN SOLUTION
     dimensions = channels * height * width
     return math.log2(LEVELS) - log_density / (dimensions * math.log(2))
@@ -49,7 +49,7 @@ def bits_per_dimension(log_density: Tensor, channels: int, height: int, width: i
 # [here](start/data#eq-data-dequantization).
 # %% question=dequantize
 def dequantize(images: Tensor, noise: Tensor) -> Tensor:
-    """Images in [0, 1), shape (N, C, H, W), from bytes and uniform noise of that shape."""
+    """Images in [0, 1), shape (N, C, H, W)."""
     ### BEGIN SOLUTION
     level = images.long() * LEVELS // 256
     return (level + noise) / LEVELS
@@ -71,7 +71,7 @@ def dequantize(images: Tensor, noise: Tensor) -> Tensor:
 # precise enough. A test of your own: the masses of all levels add up to 1.
 # %% question=log_mass
 def log_mass(level: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """Log-mass (nats) of each pixel; levels are whole numbers, all three have the same shape."""
+    """Log-mass of each pixel in nats, of the shape of all three arguments."""
     ### BEGIN SOLUTION
     scale, center, half = log_scale.exp(), level / (LEVELS - 1), 0.5 / (LEVELS - 1)
     above = torch.sigmoid((center + half - mean) / scale)
@@ -96,7 +96,7 @@ def log_mass(level: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
 # `train` and `test` hold levels, whole numbers of shape `(N, 1, H, W)`; the two $N$ may differ.
 # %% question=histogram_bits
 def histogram_bits(train: Tensor, test: Tensor) -> Tensor:
-    """Bits per dimension of test images under the smoothed histogram of training images."""
+    """Bits per dimension of the test images."""
     ### BEGIN SOLUTION
     counts = train.flatten().bincount(minlength=LEVELS) + VARIANT.imagined
     return -torch.log2(counts / counts.sum())[test].mean()
@@ -113,8 +113,8 @@ def histogram_bits(train: Tensor, test: Tensor) -> Tensor:
 # 1. Which column is the leak, and why is its number lower?
 # 2. How does the difference of the columns change with $n$, and why? Is the leak harmless where
 #    the difference is small?
-# 3. You try ten values in place of VARIANT.imagined and report the lowest cost on the test images.
-#    Is this a leak? What would you do instead?
+# 3. You try ten numbers in place of the VARIANT.imagined that is added to each count, and report
+#    the lowest cost on the test images. Is this a leak? What would you do instead?
 # %%
 train, test = (
     part.images.long() * LEVELS // 256

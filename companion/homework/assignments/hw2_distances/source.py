@@ -51,7 +51,8 @@ def kl_divergence(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
 #
 # $$
 # \begin{gathered}
-# \mathrm{JSD}_\pi = \pi\, \mathrm{KL}(p\,\|\,m) + (1 - \pi)\, \mathrm{KL}(q\,\|\,m) ,
+# \mathrm{JSD}_\pi = \pi\, \mathrm{KL}(p\,\|\,m)
+# \\ {} + (1 - \pi)\, \mathrm{KL}(q\,\|\,m) ,
 # \\ m = \pi p + (1 - \pi)\, q .
 # \end{gathered}
 # $$
@@ -79,7 +80,10 @@ def js_divergence(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
 # Wasserstein distance](start/distances#eq-distances-wasserstein) becomes
 #
 # $$
-# \int \big( VARIANT.uphill\, \max(F - G, 0) + \max(G - F, 0) \big)\, dx .
+# \begin{gathered}
+# VARIANT.uphill \int \max(F - G, 0)\, dx
+# \\ {} + \int \max(G - F, 0)\, dx .
+# \end{gathered}
 # $$
 #
 # Return this least cost for each row. $F(x_i)$ is $h$ times the sum of $p$ up to and including

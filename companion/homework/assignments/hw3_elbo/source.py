@@ -38,7 +38,7 @@ BEND, NOISE = VARIANT.bend, VARIANT.noise
 # grid. (The rate has [a closed form](vae/elbo#eq-elbo-rate), which you may use.)
 # %% question=elbo
 def elbo(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
-    """The evidence lower bound of each point, in nats, shape (N,), by a sum over the grid z."""
+    """The bound of each point in nats, shape (N,)."""
     ### BEGIN SOLUTION
     q = Normal(mu[:, None], torch.exp(logvar[:, None] / 2))
     likelihood = Normal(torch.sin(BEND * z), NOISE).log_prob(x[:, None])  # (N, G)
@@ -86,7 +86,7 @@ def gap(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
 # result has shape `(K, N)`.
 # %% question=score_gradient
 def score_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
-    """One estimate of the derivative with respect to logvar for each draw, shape (K, N)."""
+    """An estimate of the derivative in logvar for each draw, shape (K, N)."""
     ### BEGIN SOLUTION
     z = mu + torch.exp(logvar / 2) * noise
     f = Normal(torch.sin(BEND * z), NOISE).log_prob(x)
@@ -102,7 +102,7 @@ def score_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tens
 # or by autograd, as you like; the slope of $f$ has the inner derivative of $\sin(bz)$.
 # %% question=pathwise_gradient
 def pathwise_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
-    """One estimate of the derivative with respect to logvar for each draw, shape (K, N)."""
+    """An estimate of the derivative in logvar for each draw, shape (K, N)."""
     ### BEGIN SOLUTION
     sigma = torch.exp(logvar / 2)
     z = mu + sigma * noise
@@ -130,10 +130,8 @@ for sigma in (0.05, 0.5):
     logvar = torch.tensor([2 * math.log(sigma)], dtype=torch.float64)
     score = score_gradient(x, mu, logvar, noise)
     pathwise = pathwise_gradient(x, mu, logvar, noise)
-    print(f"sigma {sigma}: score function, mean {score.mean():.4f}, std {score.std():.4f}")
-    print(
-        f"sigma {sigma:4}  pathwise        mean {pathwise.mean():8.4f}  std {pathwise.std():7.4f}"
-    )
+    for name, draws in (("score function", score), ("pathwise", pathwise)):
+        print(f"sigma {sigma:4}  {name:14}  mean {draws.mean():7.4f}  std {draws.std():6.4f}")
 
 # %% [markdown] answer
 # *Your answer:*

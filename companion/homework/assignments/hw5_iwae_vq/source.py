@@ -31,7 +31,7 @@ from torch.distributions import Normal
 # $w_j = p(x \mid z_j)\, p(z_j)/q(z_j)$. They are as small as $e^{-240}$.
 # %% question=importance_bound
 def importance_bound(log_likelihood: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """The logarithm of the mean importance weight of each image, in nats, shape (N,)."""
+    """The logarithm of the mean weight of each image, shape (N,)."""
     ### BEGIN SOLUTION
     prior = Normal(torch.tensor(VARIANT.prior_mean), 1.0)
     q = Normal(mu[:, None], torch.exp(logvar[:, None] / 2))
@@ -51,7 +51,7 @@ def importance_bound(log_likelihood: Tensor, z: Tensor, mu: Tensor, logvar: Tens
 # all weights of an image are multiplied by one number.
 # %% question=effective_sample_size
 def effective_sample_size(log_weights: Tensor) -> Tensor:
-    """The effective sample size of the capped weights of each image, shape (N,)."""
+    """What the capped weights of each image are worth, shape (N,)."""
     ### BEGIN SOLUTION
     shares = torch.softmax(log_weights, dim=1)
     capped = shares.clamp(max=VARIANT.cap / log_weights.shape[1])
@@ -76,7 +76,7 @@ def effective_sample_size(log_weights: Tensor) -> Tensor:
 # stop-gradient of torch is `.detach()`. The check compares values and both gradients.
 # %% question=straight_through
 def straight_through(vectors: Tensor, codebook: Tensor) -> Tensor:
-    """The nearest entries, shape (N, P, m), with a share of their gradient for the vectors."""
+    """The nearest entries, shape (N, P, m)."""
     ### BEGIN SOLUTION
     distances = (vectors[:, :, None] - codebook).square().sum(3)  # (N, P, J)
     entries = codebook[distances.argmin(2)]
@@ -100,7 +100,7 @@ def straight_through(vectors: Tensor, codebook: Tensor) -> Tensor:
 # are already looked up. The check compares the value and the gradients in both.
 # %% question=codebook_loss
 def codebook_loss(vectors: Tensor, entries: Tensor) -> Tensor:
-    """Codebook and commitment term, summed over an image, averaged over the batch, shape ()."""
+    """The codebook and the commitment term, shape ()."""
     ### BEGIN SOLUTION
     codebook = (vectors.detach() - entries).square().sum((1, 2))
     commitment = (vectors - entries.detach()).square().sum((1, 2))
