@@ -109,7 +109,7 @@ def download(pins: str, wheels: Path, system: str, python: str, torch_index: str
     """Download the wheels of resolved requirements; those that are there already stay."""
     run(
         *("pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"),
-        *("--python-version", python, "--implementation", "cp"),
+        *("--python-version", f"{python}.9", "--implementation", "cp"),
         *(part for tag in SYSTEMS[system][1] for part in ("--platform", tag)),
         *(["--extra-index-url", torch_index] if torch_index else []),
         *("--find-links", str(wheels), "--dest", str(wheels), *pins.split()),
@@ -130,7 +130,7 @@ def copy_data(folder: Path) -> None:
     except FileNotFoundError as error:
         say(f"without the full data set, which only long experiments need: {error}")
         return
-    found = fashion._find_copy()
+    found = fashion.find_copy()
     assert found is not None
     target = folder / "FashionMNIST" / "raw"
     target.mkdir(parents=True)
