@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,12 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The speed is measured by a test of its own; the full set may be on this machine or not."""
     monkeypatch.setattr(doctor, "calibrate", lambda told: 2 * calibration.reference())
     monkeypatch.setattr(fashion, "find_copy", lambda: None)
     monkeypatch.setitem(doctor.WITH_TORCH, "training", lambda: "done")
-    yield
 
 
 def consult() -> Result:
@@ -110,7 +108,7 @@ def test_torch_for_the_cpu_beside_a_torchvision_that_is_not(
     monkeypatch.setitem(
         sys.modules, "torchvision", SimpleNamespace(ops=SimpleNamespace(nms=nms), __version__="0")
     )
-    with pytest.raises(examination.Problem, match="nms does not exist") as caught:
+    with pytest.raises(examination.ProblemError, match="nms does not exist") as caught:
         examination.torch_pair()
     assert "install both from one index in one command" in str(caught.value)
 
@@ -167,7 +165,7 @@ def test_a_model_that_does_not_learn_is_reported(monkeypatch: pytest.MonkeyPatch
     assert "nats per image" in examination.step()
     worse = SimpleNamespace(losses={"negative ELBO": [2000.0, 2001.0]})
     monkeypatch.setattr(training, "train", lambda *_, **__: worse)
-    with pytest.raises(examination.Problem, match="expected a lower one"):
+    with pytest.raises(examination.ProblemError, match="expected a lower one"):
         examination.step()
 
 

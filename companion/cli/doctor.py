@@ -6,7 +6,7 @@ import typer
 
 from companion.cli import examination
 from companion.cli.calibration import REPETITIONS, calibrate, reference
-from companion.cli.examination import Problem
+from companion.cli.examination import ProblemError
 
 BEFORE_TORCH: dict[str, Callable[[], str]] = {
     "Python": examination.python,
@@ -49,7 +49,7 @@ def _say(title: str, examine: Callable[[], str]) -> int:
     typer.echo(f"{title:{TITLES}}", nl=False)
     try:
         typer.echo(examine())
-    except Problem as problem:
+    except ProblemError as problem:
         for sentence in problem.sentences:
             typer.echo(f"PROBLEM: {sentence}")
         return len(problem.sentences)

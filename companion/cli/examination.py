@@ -1,4 +1,4 @@
-"""What `companion doctor` looks at: each function returns a fact, or raises a `Problem`.
+"""What `companion doctor` looks at: each function returns a fact, or raises a `ProblemError`.
 
 None relies on what a later one finds out. torch is imported inside, for it may be what is broken.
 """
@@ -22,7 +22,7 @@ AGAIN = (
 DISK, MEMORY = 1e9, 2e9  # bytes that a run of a notebook may need
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """What is wrong and what to do, one sentence each."""
 
     def __init__(self, *sentences: str) -> None:
@@ -36,7 +36,7 @@ def python() -> str:
     here = ".".join(map(str, sys.version_info[:3]))
     wanted = _metadata("Requires-Python")
     if here not in SpecifierSet(wanted):
-        raise Problem(
+        raise ProblemError(
             f"Python is {here}, the package needs {wanted}; install a newer Python, and the "
             "package with it"
         )
@@ -63,7 +63,7 @@ def packages() -> str:
                 f'python -m pip install "{name}{allowed}"'
             )
     if wrong:
-        raise Problem(*wrong)
+        raise ProblemError(*wrong)
     return f"{len(needed)} within their ranges"
 
 
@@ -77,7 +77,7 @@ def torch_pair() -> str:
             raise RuntimeError("torchvision computes nonsense")
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise Problem(
+        raise ProblemError(
             f"torch {_version('torch')} and torchvision {_version('torchvision')} do not work "
             f"together ({reason}); install both from one index in one command: python -m pip "
             "install --force-reinstall torch torchvision, with --index-url of torch's CPU index "
@@ -105,7 +105,7 @@ def memory() -> str:
     if found is None:
         return "the system does not say"
     if found < MEMORY:
-        raise Problem(
+        raise ProblemError(
             f"{found / 1e9:.1f} GB of memory, expected {MEMORY / 1e9:.0f}; close other programs, "
             "or ask for a larger machine"
         )
@@ -116,7 +116,7 @@ def disk() -> str:
     """Room in the current folder."""
     free = shutil.disk_usage(Path.cwd()).free
     if free < DISK:
-        raise Problem(
+        raise ProblemError(
             f"{free / 1e9:.1f} GB are free in {Path.cwd()}, expected {DISK / 1e9:.0f}; remove "
             "what is not needed"
         )
@@ -141,7 +141,7 @@ def sample() -> str:
     try:
         counts = [len(fashion_mnist(split).images) for split in ("train", "test")]
     except RuntimeError as error:
-        raise Problem(f"{str(error).split('; ')[0]}; {AGAIN}") from None
+        raise ProblemError(f"{str(error).split('; ')[0]}; {AGAIN}") from None
     return f"{counts[0]:,} and {counts[1]:,} images, checksums right"
 
 
@@ -155,7 +155,7 @@ def full_data() -> str:
         for split in ("train", "test"):
             fashion_mnist(split, full=True)
     except RuntimeError as error:
-        raise Problem(str(error)) from None
+        raise ProblemError(str(error)) from None
     return f"checksums right, in {find_copy()}"
 
 
@@ -173,7 +173,7 @@ def weights() -> str:
         except (ValueError, OSError) as error:
             wrong.append(f"{str(error).split('; ')[0]}; {AGAIN}")
     if wrong:
-        raise Problem(*wrong)
+        raise ProblemError(*wrong)
     return f"{len(zoo.names())} models, checksums right"
 
 
@@ -189,7 +189,7 @@ def step() -> str:
     history = train(model, images, epochs=2, batch_size=32, progress=False)
     first, *_, last = history.losses["negative ELBO"]
     if not (math.isfinite(last) and last < first):
-        raise Problem(
+        raise ProblemError(
             f"a VAE's loss went from {first:.0f} to {last:.0f} in 32 steps, expected a lower one; "
             "install torch and torchvision again"
         )
@@ -200,7 +200,7 @@ def _metadata(field: str) -> str:
     try:
         return str(metadata(DISTRIBUTION)[field])
     except PackageNotFoundError:
-        raise Problem(f"the package {DISTRIBUTION} is not installed by pip; {AGAIN}") from None
+        raise ProblemError(f"the package {DISTRIBUTION} is not installed by pip; {AGAIN}") from None
 
 
 def _version(name: str) -> str:
@@ -219,4 +219,4 @@ def _write_into(folder: Path, remedy: str) -> None:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
-        raise Problem(f"{folder} cannot be written to ({error.strerror}); {remedy}") from None
+        raise ProblemError(f"{folder} cannot be written to ({error.strerror}); {remedy}") from None
