@@ -19,7 +19,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg PYTHONDONTWRITEBYTECODE=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help install book serve unit test test-threads check notebooks lock clean distclean
+.PHONY: help install book serve unit test test-threads check notebooks homework lock clean distclean
 
 help:  ## list these commands
 	@echo "Images from Noise: what can be made"
@@ -74,6 +74,10 @@ test-threads: $(INSTALLED)  ## run the notebooks under two threads, too
 notebooks: $(INSTALLED)  ## run all notebooks, or NB=..., and rewrite their stored outputs
 	@echo "==> running $(or $(NB),every notebook)"
 	@$(BIN)/python -m book._tools.execute $(NB)
+
+homework: $(INSTALLED)  ## build students' notebooks and graders into dist/homework, or VARIANT=7
+	@echo "==> building the homework, variant $(or $(VARIANT),0)"
+	@$(BIN)/companion homework build --variant $(or $(VARIANT),0)
 
 lock: $(INSTALLED)  ## write the versions installed in .venv to constraints.txt
 	@echo "==> writing constraints.txt"

@@ -40,8 +40,15 @@ NotebookClient(notebook, timeout=600, kernel_name="python3", resources=place,
 print()
 """
 CHECK_HOMEWORK = """
-from companion.homework import check
-print("    " + str(check))
+from companion.homework import WrongAnswerError, assignments, check
+question = next(iter(assignments.questions("hw4", 0).values()))
+mistake = next(iter(question.wrong.values()))
+try:
+    check("hw4", question.name, mistake.answer)
+except WrongAnswerError as error:
+    print("    a famous mistake, checked: " + str(error))
+else:
+    raise SystemExit("the check of a homework took a famous mistake for right")
 """
 
 

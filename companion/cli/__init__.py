@@ -1,4 +1,4 @@
-"""The command line: companion train | sample | evaluate | experiment | doctor | zoo.
+"""The command line: companion train | sample | evaluate | experiment | doctor | zoo | homework.
 
 Everything heavy is imported inside the commands, so that help and mistyped names answer at once.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from companion.cli import doctor, experiments, models, training, zoo
+from companion.cli import doctor, experiments, homework, models, training, zoo
 
 app = typer.Typer(
     help="Train, sample and measure the models of the book *Images from Noise*.",
@@ -25,6 +25,7 @@ app.command(epilog=models.EVALUATE_EXAMPLES)(models.evaluate)
 app.command(epilog=experiments.EXAMPLES)(experiments.experiment)
 app.command()(doctor.doctor)
 app.add_typer(zoo.app, name="zoo")
+app.add_typer(homework.app, name="homework")
 
 
 def _show_version(wanted: bool) -> None:

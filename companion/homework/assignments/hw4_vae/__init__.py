@@ -1,0 +1,1 @@
+"""The variational autoencoder: rate, draw, negative ELBO and free bits"""
