@@ -42,8 +42,8 @@ _plots.style({style!r})
 _saved = iter(range(10_000))
 def _hook(kind, method, save):
     shown = getattr(kind, method)
-    def both(self, **options):
-        result, number = shown(self, **options), next(_saved)
+    def both(self, **_):
+        result, number = shown(self), next(_saved)
         save(self, _Path({folder!r}) / str(number))
         data, metadata = result if isinstance(result, tuple) else ({{"image/png": result}}, {{}})
         return data | {{"text/number": str(number)}}, metadata
