@@ -43,7 +43,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu run 'sudo apt install python3-venv'," \
 	       "then try again." >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "==> making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); }
-	@echo "==> installing the package and its tools into $(VENV) (about 6 GB with torch, once; some minutes)"
+	@echo "==> installing the package and its tools into $(VENV) (about 6.4 GB with torch, once; some minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 

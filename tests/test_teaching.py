@@ -12,6 +12,7 @@ from sphinx.errors import ExtensionError
 from book._ext import teaching
 from book._tools import ROOT, figures, name_of, notebooks, preflight
 from book._tools.verify import Verdict
+from companion import __version__
 
 HOW_TO = {"start/make_it_yours"}  # a collection of recipes, not a chapter
 CHAPTERS = [path for path in notebooks() if name_of(path) not in HOW_TO]
@@ -69,6 +70,7 @@ def test_sections_that_train_are_named_once(tmp_path: Path) -> None:
 def test_the_page_names_every_chapter_in_its_plan_of_a_term() -> None:
     page = (ROOT / "book" / "teach.md").read_text("utf-8")
     term = page.split("### Fourteen weeks")[1].split("### Six weeks")[0]
+    assert f"git clone --branch v{__version__} " in page
     named = set(re.findall(r"\{doc\}`([\w/]+)`", term))
     assert named == {name_of(path) for path in CHAPTERS}
 
