@@ -83,27 +83,28 @@ class ClassTimes(GeneratedMarkdown):
         times = self.read_json(TIMES)
         measured = {name: float(row["seconds"]) for name, row in times["notebooks"].items()}
         longest = sorted(measured, key=lambda name: measured[name])[-6:]
-        rows = []
+        rows, ahead = [], []
         for path in notebooks():
             self.env.note_dependency(str(path))
             name = name_of(path)
             seconds = measured.get(name)
             shown = "–" if seconds is None else f"{seconds:.0f}"
-            sections = ", ".join(f"*{section}*" for section in trains(path)) or "nothing is trained"
-            rows.append(
-                [
-                    f"{{doc}}`/book/{name}`",
-                    str(minutes(path)),
-                    f"**{shown}**" if name in longest else shown,
-                    sections,
-                ]
-            )
+            shown = f"**{shown}**" if name in longest else shown
+            rows.append([f"{{doc}}`/book/{name}`", str(minutes(path)), shown])
+            if name in longest and (sections := ", ".join(f"*{s}*" for s in trains(path))):
+                ahead.append(f"- {{doc}}`/book/{name}`: {sections}")
         self.env.note_dependency(str(REFERENCE))
         quick = json.loads(REFERENCE.read_text("utf-8"))
-        return (
-            table(["chapter", "minutes to read", "seconds to run", "sections that train"], rows)
-            + f"\nMeasured on: {times['machine']}. The steps by which `companion doctor` compares "
-            f"machines take {quick['seconds']:.2f} s there.\n"
+        return "\n".join(
+            [
+                table(["chapter", "minutes to read", "seconds to run"], rows),
+                f"Measured on: {times['machine']}. The steps by which `companion doctor` compares "
+                f"machines take {quick['seconds']:.2f} s there.",
+                "",
+                "Of the longest, these sections train; start their cells ahead:",
+                "",
+                *ahead,
+            ]
         )
 
 
