@@ -5,6 +5,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 PORT   ?= 8000
 NB     ?=
+# Of `make bundle`: for which systems and Pythons (by default the one of .venv), and, if you have
+# one, an index with torch without CUDA. Of `make figures`: page or projector.
+PLATFORMS   ?= linux windows macos
+PYTHONS     ?=
+TORCH_INDEX ?=
+STYLE       ?= page
 
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -20,12 +26,13 @@ TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg PYTHONDONTWRITEBYTECODE=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help install book pdf epub serve unit test test-threads check notebooks homework lock clean distclean
+.PHONY: help install book pdf epub serve unit test test-threads check notebooks homework preflight figures bundle lock clean distclean
 
 help:  ## list these commands
 	@echo "Images from Noise: what can be made"
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
-	@echo "Variables: PYTHON=python3.12 (the interpreter), NB=book/gan/dcgan.ipynb (one notebook), PORT=8000"
+	@echo "Variables: PYTHON=python3.12 (the interpreter), NB=book/gan/dcgan.ipynb (one notebook), PORT=8000,"
+	@echo "  PLATFORMS='linux windows macos' PYTHONS='3.12 3.13' TORCH_INDEX=... (bundle), STYLE=projector (figures)"
 
 install: $(INSTALLED)  ## make .venv and install the package with everything it needs
 
@@ -37,7 +44,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu run 'sudo apt install python3-venv'," \
 	       "then try again." >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "==> making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); }
-	@echo "==> installing the package and its tools into $(VENV) (about 6 GB with torch, once; some minutes)"
+	@echo "==> installing the package and its tools into $(VENV) (about 6.4 GB with torch, once; some minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 
@@ -87,6 +94,16 @@ notebooks: $(INSTALLED)  ## run all notebooks, or NB=..., and rewrite their stor
 homework: $(INSTALLED)  ## build students' notebooks and graders into dist/homework, or VARIANT=7
 	@echo "==> building the homework, variant $(or $(VARIANT),0)"
 	@$(BIN)/companion homework build --variant $(or $(VARIANT),0)
+
+preflight: $(INSTALLED)  ## run all notebooks, or NB=..., once before a class; nothing is written
+	@$(TEST_ENV) $(BIN)/python -m book._tools.preflight $(NB)
+
+figures: $(INSTALLED)  ## run all notebooks, or NB=..., and pack their figures as SVG into _build/figures.zip
+	@$(TEST_ENV) $(BIN)/python -m book._tools.figures --style $(STYLE) $(NB)
+
+bundle: $(SITE)  ## fill _build/bundle for a USB stick: site, notebooks, data, weights, wheels
+	@$(BIN)/python -m book._tools.bundle --platform $(PLATFORMS) \
+	  $(if $(PYTHONS),--python $(PYTHONS)) $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
 
 lock: $(INSTALLED)  ## write the versions installed in .venv to constraints.txt
 	@echo "==> writing constraints.txt"

@@ -1,5 +1,6 @@
 """What computes here, in words and numbers."""
 
+import contextlib
 import os
 import platform
 from pathlib import Path
@@ -23,3 +24,17 @@ def processor() -> str:
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
     return " ".join(name.replace("(R)", " ").replace("(TM)", " ").split())
+
+
+def memory() -> int | None:
+    """Bytes of memory that this process may use: the machine's, or less in a container.
+
+    None where the system does not say.
+    """
+    found = []
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):  # control groups, new and old
+        with contextlib.suppress(OSError, ValueError):
+            found.append(int(Path("/sys/fs/cgroup", limit).read_text(encoding="utf-8")))
+    return min(found, default=None)

@@ -394,7 +394,7 @@ def test_without_a_home(tmp_path: Path) -> None:
         "import os, pwd; os.environ.pop('HOME', None); os.environ.pop('COMPANION_DATA', None)\n"
         "def nobody(uid): raise KeyError(uid)\n"
         "pwd.getpwuid = nobody\n"
-        "from companion.data import fashion; print(fashion._own_folder())\n"
+        "from companion.data import fashion; print(fashion.own_folder())\n"
         "from companion import zoo; zoo.load('gan').sample(1)\n"
     )
     result = subprocess.run(

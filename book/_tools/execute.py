@@ -6,7 +6,8 @@
 A notebook is written whole or, if a cell fails or warns, not at all. What would differ from run
 to run or from machine to machine is not stored: times, versions, the editor's metadata; the ids
 of cells follow from their text. The seconds that each notebook took go to
-`book/reference/times.json`, from which the site makes its table.
+`book/reference/times.json`, from which the site makes its table; with those of all notebooks goes
+the calibration by which `companion doctor` compares machines.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tqdm import tqdm
 
 from book._tools import ROOT, gate, name_of, notebooks
 from book._tools.cells import ANSI
+from companion.cli.calibration import REFERENCE, calibrate
 from companion.files import write_file
 from companion.machine import processor
 
@@ -195,6 +197,9 @@ def main(arguments: list[str] | None = None) -> int:
         if path.resolve().is_relative_to(ROOT / "book"):
             record({name_of(path): seconds})
         print(f"{name_of(path)}: {seconds:.1f} s, stored", file=sys.stderr)
+    if not options.notebook and not failed:
+        facts = {"machine": machine(), "seconds": round(calibrate(), 3)}
+        write_file(REFERENCE, (json.dumps(facts) + "\n").encode())
     if failed:
         print(f"{failed} of {len(paths)} notebooks failed and are as they were", file=sys.stderr)
     return 1 if failed else 0

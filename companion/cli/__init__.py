@@ -1,4 +1,4 @@
-"""The command line: companion train | sample | evaluate | experiment | zoo | homework.
+"""The command line: companion train | sample | evaluate | experiment | doctor | zoo | homework.
 
 Everything heavy is imported inside the commands, so that help and mistyped names answer at once.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from companion.cli import experiments, homework, models, training, zoo
+from companion.cli import doctor, experiments, homework, models, training, zoo
 
 app = typer.Typer(
     help="Train, sample and measure the models of the book *Images from Noise*.",
@@ -23,6 +23,7 @@ app.command(epilog=training.EXAMPLES)(training.train)
 app.command(epilog=models.SAMPLE_EXAMPLES)(models.sample)
 app.command(epilog=models.EVALUATE_EXAMPLES)(models.evaluate)
 app.command(epilog=experiments.EXAMPLES)(experiments.experiment)
+app.command()(doctor.doctor)
 app.add_typer(zoo.app, name="zoo")
 app.add_typer(homework.app, name="homework")
 

@@ -78,7 +78,7 @@ def fashion_mnist(split: str = "train", full: bool = False) -> LabeledImages:
         raise ValueError(f'split must be "train" or "test", got {split!r}; choose one of these')
     if not full:
         return _read(SAMPLE_FOLDER, split, SAMPLE_DIGESTS, "install the package companion anew")
-    folder = _find_copy() or _download()
+    folder = find_copy() or _download()
     return _read(folder, split, FULL_DIGESTS, "replace it, or delete it to have it downloaded")
 
 
@@ -106,9 +106,9 @@ def _read(folder: Path, split: str, digests: dict[str, str], remedy: str) -> Lab
     return LabeledImages(images.view(-1, 1, 28, 28), labels.long())
 
 
-def _find_copy() -> Path | None:
+def find_copy() -> Path | None:
     """The first known folder that holds all four archives of the full set, or None."""
-    own = _own_folder()
+    own = own_folder()
     for folder in (own / "FashionMNIST" / "raw", own, DEBIAN_FOLDER):
         if all((folder / f"{name}.gz").is_file() for name in FULL_DIGESTS):
             return folder
@@ -120,7 +120,7 @@ def _download() -> Path:
     # Lazily, for torchvision takes a second to import.
     from torchvision.datasets import FashionMNIST
 
-    own = _own_folder()
+    own = own_folder()
     final = own / "FashionMNIST" / "raw"
     try:
         final.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ def _download() -> Path:
     return final
 
 
-def _own_folder() -> Path:
+def own_folder() -> Path:
     """Where the user keeps the data: ``COMPANION_DATA``, else the user's cache."""
     if named := os.environ.get("COMPANION_DATA"):
         return Path(named).expanduser()

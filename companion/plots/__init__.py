@@ -22,6 +22,7 @@ from companion.plots.look import (
     SKY,
     VERMILION,
     WIDTH,
+    style,
     subplots,
 )
 from companion.plots.motion import Animation, animation
@@ -49,6 +50,7 @@ __all__ = [
     "diagram",
     "network",
     "sheet",
+    "style",
     "subplots",
     "walk",
 ]

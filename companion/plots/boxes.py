@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from companion.plots.look import BLUE, DPI, INK, PAPER, PURPLE, VERMILION, WIDTH, figure_class, look
+from companion.plots.look import (
+    BLUE,
+    INK,
+    PAPER,
+    PURPLE,
+    VERMILION,
+    WIDTH,
+    dpi,
+    figure_class,
+    look,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +91,7 @@ def draw(
         return x0 + x, y0 + y
 
     with look():
-        figure = figure_class()(figsize=(width, height), dpi=DPI)
+        figure = figure_class()(figsize=(width, height), dpi=dpi())
         axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, width), ylim=(0, height))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from companion.checks import integer
-from companion.plots.look import DPI, INK, PAPER, WIDTH, figure_class, look
+from companion.plots.look import DPI, INK, PAPER, WIDTH, dpi, enlarged, figure_class, look
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,13 +46,17 @@ def sheet(
         raise ValueError(f"one title per image: got {len(titles)} titles for {len(images)} images")
     height, width = images.shape[-2:]
     scale = _scale(scale) or fit(columns, width + gap)
-    band = 0 if titles is None else math.ceil(40 / scale)  # room for a line of text, in pixels
+    # Room for a line of text, in pixels.
+    band = 0 if titles is None else math.ceil(enlarged(40) / scale)
     canvas = tile(images, columns, gap, above=band)
     figure, axes = pixel_figure(canvas, scale)
+    room = (width + gap) * scale / dpi()  # of a title, in inches; a letter of 9 pt takes 0.075
+    longest = max((len(line) for title in titles or () for line in title.split("\n")), default=0)
+    size = min(9.0, 9 * room / (0.075 * max(longest, 1)))
     for i, title in enumerate(titles or ()):
         x = gap + (i % columns) * (width + gap) + width / 2
         y = (i // columns) * (height + band + gap) + gap + band * 0.85
-        axes.text(x - 0.5, y - 0.5, title, ha="center", va="bottom", fontsize=9, color=INK)
+        axes.text(x - 0.5, y - 0.5, title, ha="center", va="bottom", fontsize=size, color=INK)
     return figure
 
 
@@ -81,8 +85,8 @@ def compare(rows: Mapping[str, Tensor], *, scale: int | None = None, gap: int = 
     count, height, width = sizes.pop()
     letters = max(len(line) for name in rows for line in name.split("\n"))
     margin_inches = 0.15 + 0.075 * letters
-    scale = _scale(scale) or fit(count, width + gap, (WIDTH - margin_inches) * DPI)
-    margin = math.ceil(margin_inches * DPI / scale)
+    scale = _scale(scale) or fit(count, width + gap, WIDTH * DPI - margin_inches * dpi())
+    margin = math.ceil(margin_inches * dpi() / scale)
     color = torch.cat([rgb(images) for images in rows.values()])
     figure, axes = pixel_figure(tile(color, count, gap, left=margin), scale)
     for i, name in enumerate(rows):
@@ -123,7 +127,7 @@ def walk(
         )
     rows, width = len(images) // columns, images.shape[-1]
     margins = (0.75 if ylim else 0.15, 0.55, 0.15, 0.1)  # left, bottom, right, top, in inches
-    scale = _scale(scale) or fit(columns, width, (WIDTH - margins[0] - margins[2]) * DPI)
+    scale = _scale(scale) or fit(columns, width, WIDTH * DPI - (margins[0] + margins[2]) * dpi())
     figure, axes = pixel_figure(tile(images, columns, 0), scale, margins)
     # The axes count latent values from here on: a cell's middle is where its image was drawn.
     (left, right), (bottom, top) = _edges(xlim, columns), _edges(ylim or (0.0, 1.0), rows)
@@ -195,11 +199,11 @@ def pixel_figure(
 
     The axes count pixels; `margins` are left, bottom, right and top, in inches.
     """
-    height, width = (side * scale / DPI for side in pixels.shape[:2])
-    left, bottom, right, top = (round(margin * DPI) / DPI for margin in margins)
+    height, width = (side * scale / dpi() for side in pixels.shape[:2])
+    left, bottom, right, top = (round(margin * dpi()) / dpi() for margin in margins)
     total = (left + width + right, bottom + height + top)
     with look():
-        figure = figure_class()(figsize=total, dpi=DPI)
+        figure = figure_class()(figsize=total, dpi=dpi())
         axes = figure.add_axes(
             (left / total[0], bottom / total[1], width / total[0], height / total[1])
         )

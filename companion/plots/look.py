@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from companion.checks import one_of
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
@@ -33,6 +35,39 @@ LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)))
 WIDTH = 7.0  # inches: the width of a page's column
 DPI = 200  # dots per inch: two per point of an ordinary screen, so that a page stays sharp
 
+STYLES = {"page": 1.0, "projector": 1.5}  # how large letters and lines are drawn
+_size = STYLES["page"]
+
+
+def style(name: str) -> None:
+    """Choose how large letters, lines and markers are in the figures made from now on.
+
+        plots.style("projector")    # once, at the top: half as large again, for the last row
+        plots.style("page")         # back to the book's
+
+    A figure stays as wide as the page. It is drawn on less paper at more dots per inch, so that
+    sizes given in points, in a notebook too, grow with the rest. Diagrams grow as a whole.
+
+    Args:
+        name: "page" or "projector".
+
+    Raises:
+        ValueError: another name.
+    """
+    global _size
+    one_of("style", name, list(STYLES))
+    _size = STYLES[name]
+
+
+def dpi() -> float:
+    """Dots per inch in the style that was chosen."""
+    return DPI * _size
+
+
+def enlarged(size: float) -> int:
+    """A number of dots, as the style that was chosen has it."""
+    return round(size * _size)
+
 
 def subplots(
     rows: int = 1, columns: int = 1, *, height: float = 3.0, **options: Any
@@ -49,7 +84,8 @@ def subplots(
         options: passed on to `matplotlib.figure.Figure.subplots`, such as `sharey=True`.
     """
     with look():
-        figure = figure_class()(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+        paper = (WIDTH / _size, height / _size)
+        figure = figure_class()(figsize=paper, dpi=dpi(), layout="constrained")
         return figure, figure.subplots(rows, columns, **options)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from companion.checks import integer
 from companion.files import write_file
 from companion.plots.images import check_images, fit, tile
-from companion.plots.look import DPI, INK, PAPER, WIDTH, render
+from companion.plots.look import DPI, INK, PAPER, WIDTH, enlarged, render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -199,10 +199,11 @@ def _picture(frame: Tensor | Figure, columns: int, title: str, scale: int | None
         if frame.shape[1] == 1:
             picture = picture.convert("L")
     if title:
-        band = 30
+        band = enlarged(30)
         room = Image.new(picture.mode, (picture.width, picture.height + band), PAPER)
         room.paste(picture, (0, band))
         place = ImageDraw.Draw(room)
-        place.text((6, 6), title, fill=INK, font=ImageFont.load_default(17))
+        font = ImageFont.load_default(enlarged(17))
+        place.text((6, enlarged(6)), title, fill=INK, font=font)
         picture = room
     return picture
