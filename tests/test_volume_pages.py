@@ -1,11 +1,13 @@
 """How a page of the site becomes a part of the PDF and the EPUB, on a small site of two pages."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
 
+from book._tools.volume import __main__ as command
 from book._tools.volume.browser import NoBrowserError, chromium
 from book._tools.volume.contents import Entry, Imprint, entries
 from book._tools.volume.epub import nav
@@ -137,6 +139,19 @@ def test_a_solution_leaves_its_exercise_and_each_leads_to_the_other(page: Page) 
 def test_a_page_that_is_not_built_is_said(site: Path) -> None:
     with pytest.raises(MissingPageError, match=r"vae\.html, as _toc.yml says.*run 'make book'"):
         read(site, ENTRIES[1], SLUGS)
+
+
+@pytest.mark.parametrize("kind", ["pdf", "epub"])
+def test_without_a_site_the_command_says_how_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    for name in ("_toc.yml", "_config.yml", "CITATION.cff"):
+        shutil.copy(ROOT / name, tmp_path)
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["volume", kind])
+    with pytest.raises(SystemExit, match=r"volume: expected .*index\.html.*run 'make book'"):
+        command.main()
+    assert not list(tmp_path.rglob(f"*.{kind}"))
 
 
 # ---- The whole -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from book._tools import ROOT
 from book._tools.volume import epub, pdf
 from book._tools.volume.browser import NoBrowserError
 from book._tools.volume.pages import MissingPageError
+from companion.files import CheckpointError
 
 
 def main() -> None:
@@ -19,7 +20,7 @@ def main() -> None:
         make = pdf.make if wanted == "pdf" else epub.make
         report: pdf.Report | epub.Report = make(ROOT, ROOT / "_build")
         print(f"==> {report.summary}")
-    except (NoBrowserError, MissingPageError) as error:
+    except (NoBrowserError, MissingPageError, CheckpointError) as error:
         sys.exit(f"{parser.prog}: {error}")
 
 

@@ -22,8 +22,11 @@ HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 # What a reader clicks, and what only a screen shows; folded code with its output.
 SCREEN = ".headerlink, script, style, .toctree-wrapper, details.hide, .sd-btn, .only-dark"
 
-# Spans that look like the text around them: names, operators, spaces, words of a literal.
-PLAIN = "pre span.n, pre span.o, pre span.p, pre span.w, dt.sig span span, code > span.pre"
+# Spans that look like the text around them: names, brackets and spaces of code, words of a literal.
+# There are more of them than of everything else together.
+PLAIN = re.compile(r'<span class="(?:n|nn|p|w|pre)">([^<]*)</span>')
+
+new_tag = BeautifulSoup("", "html.parser").new_tag
 
 
 class MissingPageError(RuntimeError):
@@ -79,7 +82,10 @@ def read(site: Path, entry: Entry, slugs: Mapping[str, str]) -> Page:
     path = site / f"{entry.name}.html"
     if not path.exists():
         raise MissingPageError(f"expected {path}, as _toc.yml says, got no file; run 'make book'")
-    soup = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+    markup = path.read_text("utf-8")
+    for _ in range(2):  # one may hold another
+        markup = PLAIN.sub(r"\1", markup)
+    soup = BeautifulSoup(markup, "html.parser")
     body = soup.select_one("article.bd-article > section")
     assert isinstance(body, Tag), f"{path} has no article"
     canonical = soup.select_one('link[rel="canonical"]')
@@ -94,9 +100,6 @@ def read(site: Path, entry: Entry, slugs: Mapping[str, str]) -> Page:
     _bind_punctuation(body)
     page = Page(entry, text(title_of(body)), body)
     page.solutions = _take_solutions(body)
-    for tag in body.select(PLAIN):
-        tag.unwrap()
-    body.smooth()
     for tag in body.select("div.cell, section, p"):  # what held only what was taken
         if not tag.get_text(strip=True) and not tag.find(["img", "svg", "div", "span"]):
             tag.decompose()
@@ -124,7 +127,7 @@ def _rename_anchors(body: Tag, slug: str) -> None:
         tag["id"] = identifier(slug, name)
     body["class"] = "page"
     for link in body.select("svg a"):
-        title = BeautifulSoup("", "html.parser").new_tag("title")
+        title = new_tag("title")
         title.string = text(link)
         link.insert(0, title)
     for tag in body.select("svg *"):  # arrows are drawn by reference
@@ -186,7 +189,7 @@ def _name_headings(body: Tag, slug: str) -> None:
 def _bind_punctuation(body: Tag) -> None:
     """Let no line begin with the comma after a formula, or end with the bracket before it."""
     for formula in body.select("span.math"):
-        bound = BeautifulSoup("", "html.parser").new_tag("span", attrs={"class": "bound"})
+        bound = new_tag("span", attrs={"class": "bound"})
         before, after = formula.previous_sibling, formula.next_sibling
         formula.replace_with(bound)
         bound.append(formula)
@@ -216,8 +219,7 @@ def _take_solutions(body: Tag) -> list[Tag]:
 
 def reference(kind: str, address: str, words: str) -> Tag:
     """A paragraph that holds one link."""
-    soup = BeautifulSoup("", "html.parser")
-    paragraph, link = soup.new_tag("p", attrs={"class": kind}), soup.new_tag("a", href=address)
+    paragraph, link = new_tag("p", attrs={"class": kind}), new_tag("a", href=address)
     link.string = words
     paragraph.append(link)
     return paragraph
