@@ -54,10 +54,10 @@ def test_grade_prints_sentences_and_writes_a_table(tmp_path: Path) -> None:
     cheat.write_text("\n\n".join([*solutions("hw4"), CHEATING]), "utf-8")
     said = companion("grade", "hw4", right, cheat, "--seed", "5", "--csv", tmp_path / "points.csv")
     assert f"{right}: 10 of 10 points (hw4, variant 0, seed 5; " in said
-    assert f"{cheat}: 7 of 10 points" in said
+    assert f"{cheat}: 4 of 10 points" in said  # negative_elbo calls rate
     assert "rate: 0/3 calls companion.models.vae.gaussian_kl" in said
     rows = list(csv.DictReader((tmp_path / "points.csv").open(encoding="utf-8")))
-    assert [row["earned"] for row in rows] == ["10", "7"]
+    assert [row["earned"] for row in rows] == ["10", "4"]
 
 
 @pytest.mark.parametrize(
