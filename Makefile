@@ -9,9 +9,10 @@ NB     ?=
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SITE      := _build/html/index.html
+VOLUME    := _build/images-from-noise
 SOURCES   := $(shell find book companion -type f \
                -not -name '*.pyc' -not -path '*/.*' 2>/dev/null) \
-             _config.yml _toc.yml CHANGELOG.md
+             _config.yml _toc.yml CHANGELOG.md CITATION.cff
 
 # One thread a process: on small machines several threads for small tensors are slower than one.
 TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg PYTHONDONTWRITEBYTECODE=1
@@ -19,7 +20,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MPLBACKEND=agg PYTHONDONTWRITEBYTECODE=1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help install book serve unit test test-threads check notebooks homework lock clean distclean
+.PHONY: help install book pdf epub serve unit test test-threads check notebooks homework lock clean distclean
 
 help:  ## list these commands
 	@echo "Images from Noise: what can be made"
@@ -48,6 +49,14 @@ $(SITE): $(INSTALLED) $(SOURCES)
 	@rm -rf _build/html
 	@$(BIN)/jupyter-book build -W -n --keep-going --quiet . || { rm -f $@; exit 1; }
 	@touch $@
+
+pdf: $(VOLUME).pdf  ## print the whole book into one PDF (needs Chromium)
+
+epub: $(VOLUME).epub  ## pack the whole book into one EPUB (needs Chromium)
+
+$(VOLUME).pdf $(VOLUME).epub: $(SITE)
+	@echo "==> making $@"
+	@$(BIN)/python -m book._tools.volume $(subst .,,$(suffix $@))
 
 serve: $(SITE)  ## show the site at http://localhost:8000
 	@echo "==> serving the site at http://localhost:$(PORT) (stop with Ctrl-C)"
@@ -81,6 +90,7 @@ homework: $(INSTALLED)  ## build students' notebooks and graders into dist/homew
 
 lock: $(INSTALLED)  ## write the versions installed in .venv to constraints.txt
 	@echo "==> writing constraints.txt"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,grading]'
 	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable \
 	  | grep -viE '^(nvidia|cuda|triton|pip)[-_a-z0-9]*=='; } > constraints.new
 	@mv constraints.new constraints.txt && touch $(INSTALLED)

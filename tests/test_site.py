@@ -20,11 +20,19 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup, Tag
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from pybtex.database import parse_string
+
+from book._ext.page_head import citation, descriptions
+from book._ext.reading import minutes
+from book._ext.reading_marks import spoken
+from book._tools.plain import TAG, WITH, WITHOUT
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
-REPOSITORY = "github/images-from-noise/images-from-noise/blob/main"
+ADDRESS = "https://images-from-noise.github.io/images-from-noise/"
+GITHUB = "github/images-from-noise/images-from-noise"
 CHAPTERS = [
     "start/quickstart",
     "start/data",
@@ -34,6 +42,7 @@ CHAPTERS = [
     *(f"rnn/{name}" for name in ("recurrence", "gates", "rows", "pixels", "video", "draw")),
     "rnn/side_by_side",
 ]
+API = [f"api/{path.stem}" for path in sorted((ROOT / "book/reference/api").glob("*.md"))]
 PATIENCE = 120_000  # milliseconds; a busy machine is no fault of the site
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -76,6 +85,28 @@ async () => {
 """
 
 
+# The spacing of text that a reader may set (WCAG 1.4.12), which stands for wide fonts, too.
+SPACED = """
+() => {
+  const style = document.createElement("style");
+  style.textContent = `body *:not(mjx-container, mjx-container *) {
+    letter-spacing: 0.12em !important; word-spacing: 0.16em !important; }`;
+  document.head.append(style);
+}
+"""
+
+# By how much a page is too wide, and the first elements that are.
+WIDTH = """
+() => {
+  const overflow = document.documentElement.scrollWidth - window.innerWidth;
+  const wide = [...document.querySelectorAll("article *")]
+    .filter((e) => e.getBoundingClientRect().right > window.innerWidth)
+    .slice(0, 3).map((e) => e.outerHTML.slice(0, 120));
+  return overflow > 0 ? [`${overflow} px`, ...wide] : [];
+}
+"""
+
+
 @dataclass
 class Visit:
     """What the browser met on one page."""
@@ -84,8 +115,8 @@ class Visit:
     foreign: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     look: dict[str, Any] = field(default_factory=dict)
-    overflow: int = 0
     too_wide: list[str] = field(default_factory=list)
+    too_wide_when_spaced: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
 
@@ -172,13 +203,9 @@ def visits(browser: Browser, address: str, pages: list[str]) -> dict[str, Visit]
                 targets = "; ".join(str(node["target"]) for node in violation["nodes"][:3])
                 visit.violations.append(f"{violation['id']}: {violation['help']} ({targets})")
         page.set_viewport_size({"width": 390, "height": 844})
-        visit.overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        if visit.overflow > 0:
-            visit.too_wide = page.evaluate(
-                """[...document.querySelectorAll("article *")]
-                   .filter((e) => e.getBoundingClientRect().right > window.innerWidth)
-                   .slice(0, 3).map((e) => e.outerHTML.slice(0, 120))"""
-            )
+        visit.too_wide = page.evaluate(WIDTH)
+        page.evaluate(SPACED)
+        visit.too_wide_when_spaced = page.evaluate(WIDTH)
         page.close()
     return visits
 
@@ -212,10 +239,11 @@ def is_hash(alt: str) -> bool:
 
 def test_the_chapters_are_there(pages: list[str]) -> None:
     reference = ["notation", "glossary", "api", "model_cards", "times", "bibliography"]
+    reference += ["troubleshooting"]
     wanted = {
         f"book/{name}.html" for name in ["index", "vae/index", "gan/index", "rnn/index", *CHAPTERS]
     }
-    wanted |= {f"book/reference/{name}.html" for name in ["field_guide", *reference]}
+    wanted |= {f"book/reference/{name}.html" for name in ["field_guide", *reference, *API]}
     assert wanted <= set(pages), f"missing: {sorted(wanted - set(pages))}"
 
 
@@ -243,8 +271,9 @@ def test_all_mathematics_is_typeset(visits: dict[str, Visit], what: str) -> None
     assert not {name: visit.look[what] for name, visit in visits.items() if visit.look[what]}
 
 
-def test_no_horizontal_scrolling_on_a_phone(visits: dict[str, Visit]) -> None:
-    assert not {n: (v.overflow, v.too_wide) for n, v in visits.items() if v.overflow > 0}
+@pytest.mark.parametrize("what", ["too_wide", "too_wide_when_spaced"])
+def test_no_horizontal_scrolling_on_a_phone(visits: dict[str, Visit], what: str) -> None:
+    assert not faults(visits, what)
 
 
 def test_axe_finds_nothing_serious(visits: dict[str, Visit]) -> None:
@@ -407,6 +436,15 @@ def test_the_map_of_a_part_leads_to_its_chapters() -> None:
     assert all(name in str(drawing["aria-label"]) for name in ("A tighter bound", "Discrete codes"))
 
 
+def test_the_cards_stand_in_the_order_of_the_sidebar() -> None:
+    page = soup(SITE / "book/index.html")
+    cards = [str(link["href"]) for link in page.select("article .sd-card a.sd-stretched-link")]
+    parts = [link for link in cards if link.endswith("/index.html")]
+    sidebar = [str(link["href"]) for link in page.select("nav.bd-links a")]
+    assert parts == [link for link in sidebar if link.endswith("/index.html")]
+    assert len(parts) == 3
+
+
 @pytest.mark.parametrize("name", ["vae/index", *CHAPTERS])
 def test_pages_lead_on_to_the_next(name: str) -> None:
     assert soup(SITE / f"book/{name}.html").find("a", class_="right-next")
@@ -414,17 +452,158 @@ def test_pages_lead_on_to_the_next(name: str) -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_chapters_have_their_buttons(chapter: str) -> None:
+    """They give the plain notebook, from elsewhere that of the page's release."""
     links = {str(a["href"]) for a in soup(SITE / f"book/{chapter}.html").find_all("a", href=True)}
-    notebook = f"book/{chapter}.ipynb"
-    assert f"https://colab.research.google.com/{REPOSITORY}/{notebook}" in links
-    assert [
-        link for link in links if link.startswith("https://mybinder.org/v2/gh/images-from-noise")
-    ]
-    assert [link for link in links if link.endswith(f"_sources/{notebook}")], "no download button"
-    assert (SITE / "_sources" / notebook).read_bytes() == (ROOT / notebook).read_bytes()
+    with_outputs, without = (f"{folder}/{chapter}.ipynb" for folder in (WITH, WITHOUT))
+    assert {f"../../{with_outputs}", f"../../{without}"} <= links
+    assert f"https://colab.research.google.com/{GITHUB}/blob/{TAG}/{with_outputs}" in links
+    binder = f"https://mybinder.org/v2/{GITHUB.replace('github', 'gh', 1)}/{TAG}"
+    assert f"{binder}?urlpath=lab/tree/{with_outputs}" in links
+    assert not [link for link in links if "_sources" in link]
 
 
 def test_mathjax_and_its_fonts_are_local() -> None:
     folder = SITE / "_static" / "mathjax"
     assert (folder / "tex-chtml.js").stat().st_size > 1_000_000
     assert len(list((folder / "output/chtml/fonts/woff-v2").glob("*.woff"))) >= 20
+
+
+# ---- What a page says of itself ------------------------------------------------------------------
+
+
+def own_pages() -> list[str]:
+    """Every page with a source, so not the search."""
+    return [page for page in html_pages() if page.startswith("book/")]
+
+
+def meta(page: str, key: str) -> list[str]:
+    """The contents of all tags ``<meta>`` of that name or property."""
+    head = soup(SITE / page).head
+    assert head
+    tags = [*head.find_all("meta", attrs={"name": key}), *head.find_all("meta", property=key)]
+    return [str(tag["content"]) for tag in tags]
+
+
+def test_each_page_states_its_viewport_once(pages: list[str]) -> None:
+    assert not {page: found for page in pages if len(found := meta(page, "viewport")) != 1}
+
+
+def test_each_page_is_described_and_no_two_alike() -> None:
+    found = {page: meta(page, "description") for page in own_pages()}
+    assert not {page: texts for page, texts in found.items() if len(texts) != 1}
+    assert not {page: text for page, (text,) in found.items() if not 50 <= len(text) <= 160}
+    assert len({text for (text,) in found.values()}) == len(found)
+    assert {f"book/{name}.html" for name in descriptions()} <= set(found), "of pages that are gone"
+
+
+def test_each_page_has_what_a_chat_shows() -> None:
+    for page in own_pages():
+        (title,) = meta(page, "og:title")
+        assert title in re.sub(r"\s+", " ", soup(SITE / page).h1.get_text()), page  # type: ignore[union-attr]
+        assert meta(page, "og:description") == meta(page, "description"), page
+        (picture,) = meta(page, "og:image")
+        with Image.open(SITE / picture.removeprefix(ADDRESS)) as image:
+            assert [str(side) for side in image.size] == [
+                *meta(page, "og:image:width"),
+                *meta(page, "og:image:height"),
+            ]
+        part = page.split("/")[1]
+        assert part not in ("vae", "gan", "rnn") or f"/{part}.png" in picture, page
+
+
+def test_each_page_names_its_one_address() -> None:
+    for page in own_pages():
+        links = soup(SITE / page).select('head > link[rel="canonical"]')
+        assert [str(link["href"]) for link in links] == [ADDRESS + page]
+        assert meta(page, "og:url") == [ADDRESS + page]
+
+
+def test_the_title_of_the_book_is_said_once() -> None:
+    titles = {page: soup(SITE / page).title for page in ("book/index.html", "book/gan/dcgan.html")}
+    assert [title.get_text() for title in titles.values() if title] == [
+        "Images from Noise",
+        "10. A GAN with convolutions — Images from Noise",
+    ]
+
+
+def test_each_page_can_be_cited() -> None:
+    cited, keys = citation(), set()
+    for page in own_pages():
+        (fold,) = soup(SITE / page).select("article details.cite")
+        assert not fold.has_attr("open")
+        assert fold.select("div.highlight pre"), "the copy button finds its text there"
+        ((key, entry),) = parse_string(fold.select("pre")[0].get_text(), "bibtex").entries.items()
+        keys.add(key)
+        assert str(entry.persons["author"][0]) == f"{{{cited['authors'][0]['name']}}}"
+        assert f"ersion {cited['version']}" in entry.fields["howpublished"]
+        assert entry.fields["year"] == str(cited["date-released"].year)
+        assert entry.fields["url"] == ADDRESS + page
+        assert entry.fields["title"].strip("{}") in (meta(page, "og:title")[0], cited["title"])
+    assert len(keys) == len(own_pages())
+
+
+def test_bibtex_has_a_button_to_copy_it(browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto((SITE / "book/vae/vae.html").as_uri())
+    fold = page.locator("details.cite")
+    assert not fold.locator("pre").is_visible()
+    fold.locator("summary").click()
+    assert fold.locator("pre").is_visible()
+    assert fold.locator("button.copybtn").count() == 1
+    page.close()
+
+
+# ---- Minutes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_says_how_long_it_is_to_read(chapter: str) -> None:
+    (line,) = soup(SITE / f"book/{chapter}.html").select("h1 + p.reading-time")
+    wanted = f"{spoken(minutes(ROOT / f'book/{chapter}.ipynb'))} to read"
+    assert line.get_text().split(" · ")[0] == wanted
+
+
+@pytest.mark.parametrize("part", ["vae", "gan", "rnn"])
+def test_a_part_says_how_long_it_is_and_so_does_the_landing_page(part: str) -> None:
+    chapters = [minutes(ROOT / f"book/{name}.ipynb") for name in CHAPTERS if name.startswith(part)]
+    found = [tag.get_text() for tag in soup(SITE / f"book/{part}/index.html").select(".minutes")]
+    assert found == [spoken(sum(chapters)), *map(spoken, chapters)]
+    assert spoken(sum(chapters)) in soup(SITE / "book/index.html").get_text()
+
+
+def test_an_evening_has_three_hours() -> None:
+    (path,) = soup(SITE / "book/index.html").select(".generated table")
+    *rows, total = [[cell.get_text() for cell in row.select("td")] for row in path.select("tr")[1:]]
+    assert sum(int(row[-1]) for row in rows) == int(total[-1])
+    assert 120 <= int(total[-1]) <= 165, "the rest of the three hours is for running cells"
+
+
+# ---- The reference of the package ----------------------------------------------------------------
+
+
+def test_an_old_address_of_the_reference_leads_to_the_name() -> None:
+    index = soup(SITE / "book/reference/api.html")
+    for name in ("companion.data.fashion_mnist", "companion.models.vae.VAE.encode"):
+        place = index.find(id=name)
+        assert place, f"api.html#{name} leads nowhere"
+        item = place.find_parent("li") if place.name != "li" else place
+        assert item
+        assert "api/" in str(item.select("a")[0]["href"])
+
+
+def test_the_reference_has_no_text_of_torch() -> None:
+    pages = [(SITE / f"book/reference/{name}.html").read_text("utf-8") for name in API]
+    assert not [page for page in pages if "recipe for forward pass" in page]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("vae.VAE.encoder", "vae.VAE.decoder", "vae.VAE.latent_dim", "gan.GAN.learning_rate"),
+        *("dcgan.DCGAN.generator", "dcgan.DCGAN.discriminator", "dcgan.Generator.forward"),
+    ],
+)
+def test_the_reference_has_what_users_exchange(name: str) -> None:
+    model = name.split(".")[0]
+    page = "vae" if model == "vae" else "gan"
+    assert f"companion.models.{name}" in anchors(SITE / f"book/reference/api/{page}.html")

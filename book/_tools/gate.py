@@ -22,6 +22,7 @@ from book._tools import INSTALL_CELL, ROOT, name_of, notebooks
 from book._tools.cells import codes, images, line_at, parse, tags, text_of
 from book._tools.claims import claim_fault
 from book._tools.measure import done, limits, measure, table
+from book._tools.terms import unlinked
 
 MAX_BYTES = 1_500_000
 MAX_IMPORTS = 12
@@ -51,6 +52,7 @@ def problems(path: Path) -> list[str]:
     notebook = nbformat.read(path, as_version=4)
     for check in (opening, metadata, code, execution, outputs, figures):
         found += check(notebook)
+    found += unlinked(notebook, name_of(path))
     if name_of(path) in done():
         found += limits(notebook)
     return found

@@ -48,15 +48,16 @@ def measure(notebook: NotebookNode) -> Measures:
     later = 0  # the level of the heading that ended the first read; 0 while it goes on
     for i, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
-            for kind, line in _lines(cell.source):
+            for kind, line in lines_of(cell.source):
                 if kind == "code":
                     found.first_lines += not later
+                if kind != "prose":
                     continue
                 if heading := re.match(r"(#+) +(.*)", line):
                     level = len(heading[1])
                     if not later or level <= later:
                         later = level if LATER.match(heading[2]) else 0
-                count = _words(line)
+                count = words_in(line)
                 found.words += count
                 found.first_words += count * (not later)
         elif cell.cell_type == "code":
@@ -115,31 +116,41 @@ def table(rows: dict[str, Measures]) -> str:
     return "\n".join(lines)
 
 
-def _lines(source: str) -> Iterator[tuple[str, str]]:
-    """The lines of Markdown that count, each with its kind, "prose" or "code"."""
+def lines_of(source: str) -> Iterator[tuple[str, str]]:
+    """The lines of Markdown that count, "prose" or "code", and the first of each "formula"."""
+    for kind, line in kinds(source):
+        if kind:
+            yield ("prose" if kind == "title" else kind), line
+
+
+def kinds(source: str) -> Iterator[tuple[str, str]]:
+    """Each line of Markdown with its kind: as in `lines_of`, the "title" of a box, or nothing."""
     fences: list[tuple[str, str]] = []  # those that are open: the marks, the kind of what is inside
     formula = False
     for line in source.splitlines():
         marks, kind = fences[-1] if fences else ("", "prose")
         if marks and line.strip().startswith(marks) and not line.strip().strip(marks[0]):
             fences.pop()
+            yield "", line
         elif kind == "prose" and (fence := FENCE.fullmatch(line)):
             marks, name, title = fence.groups(default="")
             is_code = not name or name in CODE
             fences.append((marks, "code" if is_code else "" if name in SILENT else "prose"))
             if name in TITLED:
-                yield "prose", title
-        elif kind == "code" and line.strip():
-            yield kind, line
+                yield "title", title
+            else:
+                yield "formula" if name == "math" else "", line
         elif kind == "prose":
             delimiter = line.count("$$") % 2
             option = fences and re.match(r"\s*:[\w-]+:(\s|$)", line)
-            if not (formula or delimiter or option):
-                yield kind, line
+            opens = delimiter and not formula
+            yield "formula" if opens else "" if formula or option else kind, line
             formula ^= bool(delimiter)
+        else:
+            yield kind if line.strip() else "", line
 
 
-def _words(line: str) -> int:
+def words_in(line: str) -> int:
     """Words of prose: an inline formula is one, the address of a link is none."""
     line = re.sub(r"\$\$.*?\$\$", "", line)
     line = re.sub(r"\$[^$]+\$", "formula", line)

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
+from companion.cli.own import read_own
 from companion.cli.words import Device, Quiet, listed, say
 
 EXAMPLES = (
     "Examples:\n\n"
     "- **companion train vae** reproduces the zoo's weights from the full data set\n\n"
     "- **companion train dcgan --epochs 2 --sample-data --out runs/try** is a quick look\n\n"
+    "- **companion train dcgan --data photos --size 32** takes a folder of your own pictures\n\n"
     "The same command again resumes a run that was stopped."
 )
 
@@ -34,6 +36,12 @@ def train(
     full: Annotated[
         bool, typer.Option("--full/--sample-data", help="All 60,000 images, or 10,000.")
     ] = True,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Your own pictures: a folder, a .csv of levels, or an IDX file."),
+    ] = None,
+    size: Annotated[int, typer.Option(min=1, help="Height and width of your own pictures.")] = 32,
+    channels: Annotated[int, typer.Option(help="3 for color, 1 for gray.")] = 3,
     resume: Annotated[
         bool, typer.Option("--resume/--restart", help="Continue a stopped run, or start anew.")
     ] = True,
@@ -43,25 +51,29 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a model by its recipe; the run's folder gets checkpoint, samples, weights and card."""
-    from companion import data, training, zoo
+    from companion import training, zoo
+    from companion.data import fashion_mnist
     from companion.training.run import CHECKPOINT
 
     recipe = zoo.recipe(name)
-    given = {"epochs": epochs, "seed": seed, "learning_rate": learning_rate}
+    given: dict[str, Any] = {"epochs": epochs, "seed": seed, "learning_rate": learning_rate}
     options = dict(recipe.training) | {k: v for k, v in given.items() if v is not None}
     out = out or Path("runs") / name
     # Before the data, which may have to be downloaded.
     training.pick_precision(precision, training.pick_device(device))
-    images, labels = data.fashion_mnist("train", full=full)
+    own = read_own(data, size, channels, quiet) if data else None
+    images, labels = (own.images, own.labels) if own else fashion_mnist("train", full=full)
     torch_seed(options["seed"])
     again = "the same command" if resume else "the same command, but --resume for --restart,"
     stopped = f"stopped; {again} resumes it from {out / CHECKPOINT}"
-    model = recipe.build()
+    model = own.build(name, recipe) if own else recipe.build()
+    if own:
+        options["batch_size"] = min(options.get("batch_size", 128), len(images))
     with contextlib.nullcontext() if resume else earlier_run_aside(out):
         try:
             history = training.train(
                 model,
-                *((images, labels) if recipe.labels else (images,)),
+                *((images, labels) if recipe.labels and labels is not None else (images,)),
                 device=device,
                 precision=precision,
                 compile=compile,
@@ -78,15 +90,19 @@ def train(
     if history.interrupted:
         say(stopped, quiet)
         raise typer.Exit(130)
+    count = f"{'all' if full else 'a sample of'} {len(images):,} training images"
+    facts = own.facts() if own else {"data": f"Fashion-MNIST, {count}"}
+    if own:
+        given |= {"data": data, "size": size, "channels": channels}
     zoo.save(
         model,
         name,
         out,
         minutes=history.seconds / 60,
-        data=f"Fashion-MNIST, {'all' if full else 'a sample of'} {len(images):,} training images",
-        command=train_command(name, given, full, precision),
+        command=train_command(name, given, full or own is not None, precision),
         seed=options["seed"],
         epochs=options["epochs"],
+        **facts,
     )
     if not quiet:
         typer.echo(f"saved {out / zoo.WEIGHTS} and its card, {out / zoo.CARD}")

@@ -1,4 +1,4 @@
-"""Images as tensors: Fashion-MNIST, its ranges checked, its batches shuffled.
+"""Images as tensors: Fashion-MNIST or your own, their ranges checked, their batches shuffled.
 
 A data set is one ``uint8`` tensor; a batch of it becomes floats in [0, 1] where it is used.
 """
@@ -6,6 +6,7 @@ A data set is one ``uint8`` tensor; a batch of it becomes floats in [0, 1] where
 from companion import checks
 from companion.data.batching import batches, batches_per_epoch
 from companion.data.fashion import CLASS_NAMES, LabeledImages, fashion_mnist
+from companion.data.folder import FolderReport, folder
 from companion.data.images import (
     as_model_input,
     check_images,
@@ -17,9 +18,11 @@ from companion.data.moving import bounce, check_sequences, flights, moving_fashi
 from companion.data.pairs import Unpaired
 from companion.data.points import ring_centers, ring_of_gaussians
 from companion.data.sequences import adding_problem, copy_chance, copy_task
+from companion.data.tables import read_csv, read_idx
 
 __all__ = [
     "CLASS_NAMES",
+    "FolderReport",
     "LabeledImages",
     "Unpaired",
     "adding_problem",
@@ -34,8 +37,11 @@ __all__ = [
     "copy_task",
     "fashion_mnist",
     "flights",
+    "folder",
     "moving_fashion",
     "paint",
+    "read_csv",
+    "read_idx",
     "ring_centers",
     "ring_of_gaussians",
     "to_float",

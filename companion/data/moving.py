@@ -150,14 +150,36 @@ def check_sequences(frames: Tensor, size: int | None = None) -> None:
         TypeError, ValueError: see :func:`~companion.data.check_images`.
     """
     wanted = "(N, T, 1, H, W)" if size is None else f"(N, T, 1, {size}, {size})"
+    given = tuple(frames.shape) if isinstance(frames, Tensor) else ()
     if isinstance(frames, Tensor) and (
-        frames.ndim != 5 or (size and tuple(frames.shape[2:]) != (1, size, size))
+        len(given) != 5 or given[2] != 1 or (size and given[3:] != (size, size))
     ):
-        raise ValueError(
-            f"frames must have shape {wanted}, got {tuple(frames.shape)}; "
+        remedy = (
             "make them with moving_fashion(images), or add missing dimensions with [:, :, None]"
         )
+        if len(given) == 5 and given[2] == 3:
+            remedy = "turn color to gray with frames.mean(2, keepdim=True)"
+        elif len(given) == 5 and given[4] in (1, 3):
+            remedy = "move the channels forward with frames.permute(0, 1, 4, 2, 3)"
+        elif len(given) == 5 and given[2] == 1:
+            remedy = "resize the frames, or build the model for theirs: size=..."
+        raise ValueError(f"frames must have shape {wanted}, got {given}; {remedy}")
     check_images(frames.flatten(0, 1) if isinstance(frames, Tensor) else frames)
+
+
+def check_length(sequences: Tensor, frames_in: int, frames_out: int) -> None:
+    """Refuse sequences ``(N, T, ...)`` of another length than ``frames_in + frames_out``.
+
+    Raises:
+        ValueError: with what to do.
+    """
+    frames, found = frames_in + frames_out, sequences.shape[1]
+    if found != frames:
+        cut = f"cut them with [:, :{frames}], or " if found > frames else ""
+        raise ValueError(
+            f"sequences must have {frames_in} + {frames_out} frames, got {found}; {cut}"
+            "build the model for theirs: frames_in=..., frames_out=..."
+        )
 
 
 def _check_size(size: int) -> None:

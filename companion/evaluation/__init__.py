@@ -12,18 +12,19 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from companion import checks
 from companion.data import LabeledImages, fashion_mnist, to_float
-from companion.evaluation import classes, likelihood, samples, video
+from companion.evaluation import classes, likelihood, own, samples, video
 from companion.evaluation.features import (
     class_shares,
     image_features,
     inception_features,
     shares_of_features,
 )
-from companion.evaluation.protocol import Line, Protocol
+from companion.evaluation.own import fit_features
+from companion.evaluation.protocol import Features, Line, Protocol
 from companion.layers import evaluating, reference
 from companion.likelihoods import binarize
 from companion.metrics import png_bits_per_dimension, webp_bits_per_dimension
@@ -32,6 +33,7 @@ from companion.training import hardware
 __all__ = [
     "class_shares",
     "evaluate",
+    "fit_features",
     "image_features",
     "inception_features",
     "references",
@@ -50,9 +52,15 @@ IMAGE_SHAPE = (1, 28, 28)  # of the test images
 
 
 def evaluate(
-    model: nn.Module, *, images: int | None = None, seed: int = 0, progress: bool = False
+    model: nn.Module,
+    *,
+    images: int | Tensor | None = None,
+    labels: Tensor | None = None,
+    features: Features | None = None,
+    seed: int = 0,
+    progress: bool = False,
 ) -> dict[str, Any]:
-    """Measure a model of Fashion-MNIST by all that it is for, on the official test set.
+    """Measure a model by all that it is for, on the official test set of Fashion-MNIST or on yours.
 
     - `likelihood`: **bits_per_dimension**, the mean over the test images;
     - `images`: **frechet_distance** of as many samples as test images to these, in the zoo
@@ -71,9 +79,17 @@ def evaluate(
     images, its means, which are gray, with the gray ones; the class shares are those of the
     means, for the classifier knows gray images only.
 
+    Images of your own have no **class_shares**, and their **frechet_distance** is one in features
+    of your own: it compares with no other features' figures.
+
     Args:
         model: in any mode, on any device, of any floating type; left as it was.
-        images: use the first so many test images only; all 10,000 if None.
+        images: use the first so many test images only; all 10,000 if None. Or test images of your
+            own, ``(N, C, H, W)``, or sequences ``(N, T, 1, H, W)`` for `video`, as ``uint8`` or
+            as floats in [0, 1].
+        labels: of your own images, for a model of `classes`.
+        features: a function from images to features ``(N, D)``, for a model of your own images
+            that draws; see :func:`fit_features`.
         seed: of all random numbers (the caller's are left alone). Samples and sequences are drawn
             alike for every device; what a bound draws comes from the device's own generator.
         progress: show a bar on stderr.
@@ -89,27 +105,36 @@ def evaluate(
         FileNotFoundError: the full data set is not at hand.
     """
     tasks = _tasks(model)
-    shape = getattr(model, "image_shape", IMAGE_SHAPE)
-    if tuple(shape) != IMAGE_SHAPE:
-        raise ValueError(
-            f"evaluate measures models of Fashion-MNIST's images, {IMAGE_SHAPE}, got one of "
-            f"{tuple(shape)}; use companion.metrics.frechet_distance(a, b) on features (N, D) of "
-            "your own images"
-        )
     checks.seed(seed)
-    if images is not None:
-        checks.integer("images", images, remedy="use images=1000 for a quick look")
-        if "images" in tasks:
-            samples.check_number(images)
-            samples.warn_of_bias(images)
-    test = _first(fashion_mnist("test", full=True), images)
-    protocol = Protocol(to_float(test.images), test.labels, seed, progress)
+    if isinstance(images, Tensor):
+        protocol = own.protocol(model, tasks, images, labels, features, seed, progress)
+    else:
+        protocol = _official(model, tasks, images, seed, progress)
     figures: dict[str, Any] = {}
     with evaluating(model), hardware.own_randomness(reference(model).device):
         torch.manual_seed(seed)
         for task in tasks:
             figures |= TASKS[task].figures(model, protocol)
     return figures
+
+
+def _official(
+    model: nn.Module, tasks: tuple[str, ...], images: int | None, seed: int, progress: bool
+) -> Protocol:
+    """The test images of Fashion-MNIST, or the first of them."""
+    shape = getattr(model, "image_shape", IMAGE_SHAPE)
+    if tuple(shape) != IMAGE_SHAPE:
+        raise ValueError(
+            f"the test images of Fashion-MNIST have shape {IMAGE_SHAPE}, got a model of "
+            f"{tuple(shape)}; give test images of your own: evaluate(model, images=test)"
+        )
+    if images is not None:
+        checks.integer("images", images, remedy="use images=1000 for a quick look")
+        if "images" in tasks:
+            samples.check_number(images)
+            samples.warn_of_bias(images)
+    test = _first(fashion_mnist("test", full=True), images)
+    return Protocol(to_float(test.images), test.labels, seed, progress)
 
 
 def references(images: int | None = None) -> dict[str, float]:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from companion import zoo
 from companion.data import check_images, to_uint8
-from companion.models.classifier import Classifier
+from companion.models.classifier import IMAGE_SHAPE, Classifier
 
 
 # One at a time, so that a network on a GPU is not held for ever; nobody outside can change it.
@@ -40,7 +40,7 @@ def image_features(images: Tensor, batch_size: int = 500) -> Tensor:
     Raises:
         TypeError, ValueError: images of another type, range or shape.
     """
-    check_images(images, shape=Classifier.image_shape)
+    check_images(images, shape=IMAGE_SHAPE)
     network = _classifier(str(images.device))
     with torch.no_grad():
         return torch.cat([network.features(batch.float()) for batch in images.split(batch_size)])

@@ -1,6 +1,6 @@
 """What every task is measured by: the same images, the same seed, one bar."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +10,24 @@ from torch import Tensor
 from companion.likelihoods import binarize
 from companion.progress import progress_bar
 
+Features = Callable[[Tensor], Tensor]  # images (N, C, H, W) to features (N, D)
 BATCH = 500  # images in one pass
 Line = tuple[str, str, str]  # of a report: a figure's title, its value, what to hold it against
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Test images ``(N, 1, 28, 28)`` as floats, their labels, and how to measure on them."""
+    """Test images as floats, their labels, and how to measure on them.
+
+    Those of Fashion-MNIST are ``(N, 1, 28, 28)``; your own of any shape ``(N, C, H, W)``, or
+    sequences ``(N, T, 1, H, W)``, and come with features of their own where samples are measured.
+    """
 
     images: Tensor
     labels: Tensor
     seed: int
     progress: bool
+    features: Features | None = None
 
     def real(self, model: Any) -> Tensor:
         """The images that the model is of: drawn in black and white, always alike, if `binary`."""

@@ -13,7 +13,7 @@ from companion.data import CLASS_NAMES
 from companion.evaluation.features import image_features, shares_of_features
 from companion.evaluation.protocol import BATCH, Line, Protocol
 from companion.metrics import frechet_distance
-from companion.models.classifier import Classifier
+from companion.models.classifier import NUM_FEATURES
 
 FIGURES = ("frechet_distance", "frechet_distance_of_means", "class_shares")
 
@@ -25,17 +25,21 @@ def figures(model: Any, protocol: Protocol) -> dict[str, Any]:
       if `sample` takes `mean`, also **frechet_distance_of_means**, of means without pixel noise;
     - **class_shares** of the samples, a list of ten; of the means for a model with the attribute
       `binary`, whose samples are black and white: the classifier knows gray images only.
+
+    Images of your own are seen by the protocol's features, which know no classes.
     """
     binary = getattr(model, "binary", False)
     real = protocol.real(model)
-    gray_features = image_features(protocol.images)
-    real_features = image_features(real) if binary else gray_features
+    features = protocol.features or image_features
+    between = frechet_distance if protocol.features else distance  # which warns of few images
+    gray_features = features(protocol.images)
+    real_features = features(real) if binary else gray_features
     measured: dict[str, Any] = {}
     for options, suffix in _kinds(model):
-        fake = image_features(_draw(model, len(real), protocol, suffix, options))
+        fake = features(_draw(model, len(real), protocol, suffix, options))
         against = gray_features if options else real_features
-        measured[f"frechet_distance{suffix}"] = distance(fake, against)
-        if bool(options) == binary:
+        measured[f"frechet_distance{suffix}"] = between(fake, against)
+        if bool(options) == binary and protocol.features is None:
             measured["class_shares"] = shares_of_features(fake).tolist()
     return measured
 
@@ -53,7 +57,7 @@ def check_number(images: int) -> None:
     Raises:
         TypeError, ValueError: no more images than the features have dimensions.
     """
-    dims = Classifier.num_features
+    dims = NUM_FEATURES
     checks.integer(
         "images",
         images,
@@ -64,12 +68,12 @@ def check_number(images: int) -> None:
 
 def warn_of_bias(images: int) -> None:
     """Warn where a Fréchet distance would be biased: fewer than ten images for each dimension."""
-    dims = Classifier.num_features
+    dims = NUM_FEATURES
     if images < 10 * dims:
         warnings.warn(
             f"{images} images bias a Fréchet distance in {dims} dimensions upward; use at least "
             f"{10 * dims}, better all 10,000",
-            stacklevel=3,
+            stacklevel=4,  # the line that calls evaluate
         )
 
 

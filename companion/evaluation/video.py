@@ -19,7 +19,9 @@ FIGURES = (
 
 
 def figures(model: Any, protocol: Protocol) -> dict[str, Any]:
-    """What ``model.predict`` makes of one sequence for each test image; means over its frames.
+    """What ``model.predict`` makes of each sequence; means over the predicted frames.
+
+    The sequences are your own, or one made for each test image.
 
     - **frame_errors** and **frame_ssim**: squared error and structural similarity;
     - **frame_errors_copying**, **frame_errors_constant_velocity**: of the two predictions.
@@ -29,7 +31,9 @@ def figures(model: Any, protocol: Protocol) -> dict[str, Any]:
     like = reference(model)
     sums = dict.fromkeys(FIGURES, 0.0)
     for batch in protocol.bar(protocol.images.split(BATCH), "sequences"):
-        sequences = moving_fashion(batch, frames, model.size, rng=rng)
+        sequences = batch
+        if batch.ndim == 4:
+            sequences = moving_fashion(batch, frames, model.size, rng=rng)
         past, future = sequences[:, :known], sequences[:, known:]
         predicted = model.predict(past.to(like)).float().cpu()
         copies = copy_last_frame(past, model.frames_out)

@@ -6,8 +6,19 @@ rate: right (3 points)
 """
 
 from companion.homework.checking import WrongAnswerError, check
-from companion.homework.grading import grade
+from companion.homework.grading import Mark, Report, grade
+from companion.homework.isolation import Limits
 from companion.homework.question import Question, Wrong
 from companion.homework.running import differentiable
 
-__all__ = ["Question", "Wrong", "WrongAnswerError", "check", "differentiable", "grade"]
+__all__ = [
+    "Limits",
+    "Mark",
+    "Question",
+    "Report",
+    "Wrong",
+    "WrongAnswerError",
+    "check",
+    "differentiable",
+    "grade",
+]

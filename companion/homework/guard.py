@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType
 from typing import Any, NoReturn
 
+ASSIGNMENTS = ["companion", "homework", "assignments"]
+
 
 class RefusedError(Exception):
     """A function was called that the student is asked to write."""
@@ -103,6 +105,12 @@ def _exchange(
             undo.callback(setattr, place, name, thing)
 
 
+def _has_answers(module: str) -> bool:
+    """Whether a module is one of an assignment's, but not the one that says how to call."""
+    parts = module.split(".")
+    return parts[:3] == ASSIGNMENTS and len(parts) > 4 and parts[-1] != "calls"
+
+
 class _Refuser:
     """Stands first among the importers, and does not import certain modules once more."""
 
@@ -110,16 +118,18 @@ class _Refuser:
         self.modules = modules
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        if name in self.modules or name.endswith(".questions"):
-            refuse(f"{name} (imported anew)")
+        if name in self.modules or _has_answers(name):
+            refuse(name)
 
 
 @contextlib.contextmanager
 def _no_second_import(modules: set[str]) -> Iterator[None]:
-    """Modules that are loaded are not loaded again, by reload or after a deletion."""
+    """Banned modules are not loaded again, and those with answers not at all."""
     refuser = _Refuser(modules)
+    answers = {name: sys.modules.pop(name) for name in list(sys.modules) if _has_answers(name)}
     sys.meta_path.insert(0, refuser)  # type: ignore[arg-type]
     try:
         yield
     finally:
         sys.meta_path.remove(refuser)  # type: ignore[arg-type]
+        sys.modules.update(answers)

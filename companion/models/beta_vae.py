@@ -32,6 +32,12 @@ class BetaVAE(VAE):
             :math:`\max(\lambda, \mathrm{rate}_i)`.
         network: as for :class:`companion.models.vae.VAE`.
 
+    Attributes:
+        beta: the full price; it, ``warm_up`` and ``free_bits`` may be set anew before training.
+        warm_up: the steps until the full price.
+        free_bits: nats of rate without a price.
+        steps: the training steps so far.
+
     Raises:
         TypeError, ValueError: if ``beta``, ``warm_up`` or ``free_bits`` is no number of at least
             0, or as for a VAE.

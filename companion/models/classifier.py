@@ -2,7 +2,7 @@
 
 It serves twice: its logits say which class a generated image shows, and its 64 features span the
 space in which `companion.metrics` takes the Fréchet distance. No chapter teaches it; it is the
-measuring instrument of the others.
+measuring instrument of the others. Built for images of another shape, it measures your own.
 """
 
 import torch
@@ -13,6 +13,9 @@ from companion import checks
 from companion.data import check_labels
 from companion.game import Player
 from companion.layers import model_input
+
+IMAGE_SHAPE = (1, 28, 28)  # of what the zoo's classifier sees
+NUM_FEATURES = 64  # of each of these images
 
 
 def shift_and_flip(images: Tensor, shift: int = 1) -> Tensor:
@@ -48,7 +51,7 @@ def block(channels_in: int, channels_out: int) -> nn.Sequential:
 
 
 class Classifier(nn.Module):
-    """Three convolutions, 64 features, ten logits, for gray images of 28x28 pixels.
+    """Three convolutions, 64 features, ten logits; by default for gray images of 28x28 pixels.
 
     The features are smooth in the image (GELU and average pooling; no kink, no maximum) and each
     has mean 0 and variance 1 over the training images, which gives distances between them a
@@ -59,30 +62,47 @@ class Classifier(nn.Module):
         width: channels of the first convolution; the later ones have 2 and 4 times as many.
         num_classes: number of classes.
         smoothing: label smoothing of the training loss (Szegedy et al. 2016, section 7).
-    """
+        image_shape: ``(C, H, W)``, with sides of at least 8.
+        num_features: how many there are.
 
-    image_shape = (1, 28, 28)
-    num_features = 64
+    Raises:
+        TypeError, ValueError: if a size is out of range.
+    """
 
     tasks = ("classes",)
 
-    def __init__(self, width: int = 32, num_classes: int = 10, smoothing: float = 0.05) -> None:
+    def __init__(
+        self,
+        width: int = 32,
+        num_classes: int = 10,
+        smoothing: float = 0.05,
+        image_shape: tuple[int, int, int] = IMAGE_SHAPE,
+        num_features: int = NUM_FEATURES,
+    ) -> None:
         super().__init__()
+        self.image_shape = checks.image_shape(image_shape)
+        channels, height, width_px = self.image_shape
+        if min(height, width_px) < 8:
+            raise ValueError(
+                f"image_shape must have sides of at least 8, which are halved three times, got "
+                f"{self.image_shape}; pad or enlarge the images"
+            )
+        self.num_features = checks.integer("num_features", num_features, least=2)
         checks.integer("width", width, remedy="use 32, say")
         self.num_classes = checks.integer("num_classes", num_classes, least=2)
         self.smoothing = checks.number("smoothing", smoothing, least=0, below=1)
         self.body = nn.Sequential(
-            block(1, width),  # (N, w, 14, 14)
+            block(channels, width),  # (N, w, 14, 14)
             block(width, 2 * width),  # (N, 2w, 7, 7)
             block(2 * width, 4 * width),  # (N, 4w, 3, 3)
             nn.Flatten(),
-            nn.Linear(9 * 4 * width, self.num_features, bias=False),
-            nn.BatchNorm1d(self.num_features, affine=False),  # mean 0, variance 1
+            nn.Linear((height // 8) * (width_px // 8) * 4 * width, num_features, bias=False),
+            nn.BatchNorm1d(num_features, affine=False),  # mean 0, variance 1
         )
-        self.head = nn.Linear(self.num_features, num_classes)
+        self.head = nn.Linear(num_features, num_classes)
 
     def features(self, images: Tensor) -> Tensor:
-        """The 64 features of each image: (N, 1, 28, 28) in [0, 1] -> (N, 64).
+        """The features of each image: (N, C, H, W) in [0, 1] -> (N, num_features).
 
         Raises TypeError or ValueError for anything else: an image is never resized behind the
         caller's back, since resizing alone moves the features (28 -> 32 -> 28 pixels costs a
@@ -95,7 +115,7 @@ class Classifier(nn.Module):
         return self.body(2 * images - 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits: (N, 1, 28, 28) in [0, 1] -> (N, num_classes)."""
+        """Logits: (N, C, H, W) in [0, 1] -> (N, num_classes)."""
         return self.head(F.gelu(self.features(images)))
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from companion import checks
 from companion.data import check_sequences, moving_fashion
+from companion.data.moving import check_length
 from companion.game import Player
 from companion.layers import evaluating, reference
 
@@ -103,6 +104,11 @@ class ConvLSTM(nn.Module):
         frames_in, frames_out: how many frames are read and predicted in training.
         size: height and width of the frames, as :func:`~companion.data.moving_fashion` makes them.
 
+    Attributes:
+        encoder: the cells that read, one a layer.
+        forecaster: the cells that predict, one a layer.
+        draw: the 1 x 1 convolution from the hidden states to the patches of a frame.
+
     Raises:
         TypeError, ValueError: if a size is no positive whole number, or not a multiple of the
             patch.
@@ -187,13 +193,8 @@ class ConvLSTM(nn.Module):
         Raises:
             TypeError, ValueError: if they are not as described.
         """
-        frames = self.frames_in + self.frames_out
         check_sequences(sequences, self.size)
-        if sequences.shape[1] != frames:
-            raise ValueError(
-                f"sequences must have {self.frames_in} + {self.frames_out} frames, got "
-                f"{sequences.shape[1]}; make them with moving_fashion(images, {frames})"
-            )
+        check_length(sequences, self.frames_in, self.frames_out)
         known, future = sequences.split([self.frames_in, self.frames_out], dim=1)
         return (self(known) - future.to(reference(self).dtype)).square().sum(dim=(2, 3, 4)).mean()
 

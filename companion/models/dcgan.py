@@ -56,6 +56,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
+        """Images ``(N, C, H, W)`` in [-1, 1] of noise ``(N, latent_dim)``."""
         return self.layers(z)
 
 
@@ -84,6 +85,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(N,)`` of images in [-1, 1]."""
         return self.layers(images).squeeze(1)
 
 
@@ -99,6 +101,8 @@ class DCGAN(nn.Module):
         generator: noise ``(N, latent_dim)`` to images in [-1, 1], the range of tanh; may be
             exchanged for your own.
         discriminator: images in [-1, 1] to logits ``(N,)``; may be exchanged, too.
+        latent_dim: dimensions of the noise z.
+        image_shape: ``(C, H, W)``.
 
     Raises:
         TypeError, ValueError: if a size is no positive whole number, or ``image_shape`` not of

@@ -57,6 +57,14 @@ class DRAW(nn.Module):
         read_size, write_size: filters along the sides of the windows.
         image_shape: ``(C, H, W)``.
 
+    Attributes:
+        encoder: the LSTM cell that reads, with a state of ``hidden_size``.
+        decoder: the LSTM cell that writes, with a state of ``hidden_size``.
+        blank: the canvas before the first step, logits ``(C, H, W)``; it is learned.
+        steps: glimpses, T.
+        latent_dim: dimensions of each of the T codes.
+        image_shape: ``(C, H, W)``.
+
     Raises:
         TypeError, ValueError: if a window has fewer than two filters a side, or there is no step.
 

@@ -134,6 +134,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
+        """Images ``(N, C, H, W)`` in [0, 1] of noise ``(N, latent_dim)``."""
         return self.layers(z)
 
 
@@ -152,6 +153,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(N,)`` of images in [0, 1]."""
         return self.layers(images - 0.5).squeeze(1)  # centered inputs train better
 
 
@@ -170,6 +172,11 @@ class GAN(nn.Module):
     Attributes:
         generator: noise ``(N, latent_dim)`` to images in [0, 1]; may be exchanged for your own.
         discriminator: images in [0, 1] to logits ``(N,)``; may be exchanged, too.
+        latent_dim: dimensions of the noise z.
+        image_shape: ``(C, H, W)``.
+        learning_rate: of both players; set it on a model, or in a subclass, before training.
+        betas: Adam's decay rates, of both players; set like ``learning_rate``.
+        discriminator_steps: how often the discriminator moves for each step of the generator.
 
     Raises:
         TypeError, ValueError: if a size is no positive whole number, or ``image_shape`` not of

@@ -114,6 +114,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Posterior]:
+        """Logits ``(N,)`` of images in [-1, 1], and what their codes probably were."""
         if self.training:
             checks.more_than_one("images", images)
         features = self.trunk(images)
@@ -133,6 +134,13 @@ class InfoGAN(nn.Module):
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
         weight: :math:`\lambda` of the category's information.
         continuous_weight: :math:`\lambda` of the continuous codes' information.
+
+    Attributes:
+        generator: noise and codes ``(N, noise_dim + categories + continuous)`` to images in
+            [-1, 1]; may be exchanged for your own.
+        discriminator: images in [-1, 1] to logits ``(N,)`` and the
+            :class:`~companion.models.infogan.Posterior` of their codes; may be exchanged, too.
+        image_shape: ``(C, H, W)``.
 
     Raises:
         ValueError: if a number is out of its range, or the image shape is not of that form.

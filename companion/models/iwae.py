@@ -67,6 +67,15 @@ class IWAE(nn.Module):
         hidden_size: units of the hidden layers.
         image_shape: ``(C, H, W)``.
 
+    Attributes:
+        encoder: images ``(N, C, H, W)`` in [0, 1] to ``(N, 2 * latent_dim)``, the means and then
+            the log-variances; may be exchanged for your own.
+        decoder: codes ``(N, latent_dim)`` to the logits of the pixels, ``(N, C, H, W)``; may be
+            exchanged, too.
+        k: samples of the code per image in the loss.
+        latent_dim: dimensions of :math:`z`.
+        image_shape: ``(C, H, W)``.
+
     Raises:
         TypeError, ValueError: if ``k`` or a size is no positive whole number.
 

@@ -51,6 +51,12 @@ class RowRNN(nn.Module):
         components: mixture components per pixel.
         image_shape: ``(1, H, W)``, gray images of any size.
 
+    Attributes:
+        rnn: rows ``(N, T, W)`` to states ``(N, T, hidden_size)`` and a last state; may be exchanged
+            for your own, if its last state can be given back to it.
+        context: how many pixels to the left a pixel looks at.
+        image_shape: ``(1, H, W)``.
+
     Raises:
         ValueError: if the cell is unknown or the images have more than one channel.
 

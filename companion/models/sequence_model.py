@@ -30,6 +30,11 @@ class SequenceModel(nn.Module):
         hidden_size: length of the state, m.
         output_size: length of :math:`y_t`: 1 for a number, the size of the alphabet for symbols.
 
+    Attributes:
+        rnn: the cell; inputs ``(N, T, d)`` to states ``(N, T, m)`` and a last state.
+        readout: the linear layer from a state to :math:`y_t`.
+        learning_rate: of the one player; set it on a model, or in a subclass, before training.
+
     Raises:
         TypeError, ValueError: if the cell is unknown, or a size no positive whole number.
     """

@@ -112,6 +112,14 @@ class VAE(nn.Module):
         components: mixture components per pixel.
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
 
+    Attributes:
+        encoder: images ``(N, C, H, W)`` in [-1, 1] to ``(N, 2 * latent_dim)``, the means and then
+            the log-variances; may be exchanged for your own.
+        decoder: codes ``(N, latent_dim)`` to ``(N, 3KC, H, W)``, the parameters of a mixture of K
+            components for each pixel; may be exchanged, too.
+        latent_dim: dimensions of :math:`z`.
+        image_shape: ``(C, H, W)``.
+
     Raises:
         TypeError, ValueError: if a size is no positive whole number, or ``image_shape`` not of
             that form.

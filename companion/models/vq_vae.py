@@ -113,6 +113,17 @@ class VQVAE(nn.Module):
             :class:`~companion.models.quantizer.VectorQuantizer`.
         image_shape: ``(C, H, W)``, with ``H`` and ``W`` multiples of 4.
 
+    Attributes:
+        encoder: images ``(N, C, H, W)`` in [-1, 1] to vectors ``(N, code_dim, H / 4, W / 4)``;
+            may be exchanged for your own.
+        quantizer: the codebook.
+        decoder: entries ``(N, code_dim, H / 4, W / 4)`` to ``(N, 3KC, H, W)``, the parameters of a
+            mixture of K components for each pixel; may be exchanged, too.
+        prior: the network that draws grids of codes.
+        codebook_size: entries of the codebook.
+        grid: rows and columns of the codes, ``(H / 4, W / 4)``.
+        image_shape: ``(C, H, W)``.
+
     Raises:
         TypeError, ValueError: if a size is no positive whole number, or ``image_shape`` not of
             that form.

@@ -140,7 +140,7 @@ class Recorder:
                 warnings.warn(
                     f"the loss {name!r} is {averages[name]:.4g} at step {step}, but it cannot be "
                     f"below {least:g}; look for a wrong sign or a missing term in its formula",
-                    stacklevel=6,  # the line that calls train
+                    stacklevel=5,  # the line that calls train, or the loop
                 )
 
     def _blame(self, step: int) -> None:

@@ -29,9 +29,9 @@ class Recipe:
     limits: str
     labels: bool = False
 
-    def build(self) -> nn.Module:
-        """The untrained model."""
-        return build(self.constructor, self.arguments)
+    def build(self, **changed: Any) -> nn.Module:
+        """The untrained model; with other arguments than the recipe's, if any are given."""
+        return build(self.constructor, {**self.arguments, **changed})
 
 
 def recipe(name: str) -> Recipe:

@@ -20,10 +20,18 @@ MAX_BYTES = 4_000_000
 LICENSE = "weights MIT, as the code; data Fashion-MNIST, MIT, Copyright (c) 2017 Zalando SE"
 
 
-def save(model: nn.Module, name: str, folder: str | Path, minutes: float, **facts: Any) -> Card:
+def save(
+    model: nn.Module,
+    name: str,
+    folder: str | Path,
+    minutes: float,
+    *,
+    most_bytes: int | None = MAX_BYTES,
+    **facts: Any,
+) -> Card:
     """Write `model` and its card, without metrics yet, as `WEIGHTS` and `CARD` of a folder.
 
-    Parameters and buffers are kept as they are, or in float16 if they would exceed 4 MB.
+    Parameters and buffers are kept as they are, or in float16 if they would exceed the limit.
     Both files appear, whole, or none. A model of a class of your own has no recipe, and
     needs no card: :func:`companion.files.save_model` keeps it.
 
@@ -32,7 +40,9 @@ def save(model: nn.Module, name: str, folder: str | Path, minutes: float, **fact
         name: of a recipe.
         folder: where to; made if it is missing.
         minutes: that the training took.
-        facts: the card's `data`, `command`, `seed` and `epochs`.
+        most_bytes: the limit, by default the zoo's, 4 MB; None for weights of any size.
+        facts: the card's `data`, `command`, `seed` and `epochs`, and others if they are not those
+            of the recipe.
 
     Raises:
         ValueError: unknown name, a model of another class, or too large even in float16; nothing
@@ -42,11 +52,11 @@ def save(model: nn.Module, name: str, folder: str | Path, minutes: float, **fact
     folder, made = Path(folder), recipe(name)
     arguments = arguments_of(model, made)
     state = dict(model.state_dict())
-    if _size(state) > MAX_BYTES:
+    if most_bytes is not None and _size(state) > most_bytes:
         state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-    if _size(state) > MAX_BYTES:
+    if most_bytes is not None and _size(state) > most_bytes:
         raise ValueError(
-            f"the weights take {_size(state):,} bytes even in float16, at most {MAX_BYTES:,} are "
+            f"the weights take {_size(state):,} bytes even in float16, at most {most_bytes:,} are "
             "allowed; make the model smaller"
         )
     weights = pack(state)
@@ -58,10 +68,12 @@ def save(model: nn.Module, name: str, folder: str | Path, minutes: float, **fact
         minutes=round(minutes, 1),
         parameters=sum(p.numel() for p in model.parameters()),
         sha256=hashlib.sha256(weights).hexdigest(),
-        license=LICENSE,
-        intended_use=made.intended_use,
-        limits=made.limits,
-        **facts,
+        **{
+            "license": LICENSE,
+            "intended_use": made.intended_use,
+            "limits": made.limits,
+            **facts,
+        },
     )
     write_files({folder / WEIGHTS: weights, folder / CARD: pack_card(card)})
     return card

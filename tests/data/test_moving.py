@@ -1,6 +1,7 @@
 """Flying garments: known motions, walls, overlaps, and one random number after the other."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -158,3 +159,21 @@ def test_mistakes_are_refused(images: Tensor) -> None:
         paint(images[..., ::2, ::2], torch.zeros(12, 1, 20, 2, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"chance must have shape \(..., 3\), got \(12, 4\)"):
         flights(torch.rand(12, 4))
+
+
+@pytest.mark.parametrize(
+    ("shape", "words", "mend"),
+    [
+        ((2, 5, 3, 32, 32), "turn color to gray with", lambda x: x.mean(2, keepdim=True)),
+        ((2, 5, 32, 32, 1), "move the channels forward", lambda x: x.permute(0, 1, 4, 2, 3)),
+        ((2, 5, 32, 32), r"add missing dimensions with \[:, :, None\]", lambda x: x[:, :, None]),
+        ((2, 5, 1, 40, 40), "build the model for theirs: size=", lambda x: x[..., :32, :32]),
+    ],
+)
+def test_what_is_said_of_videos_of_your_own_mends_them(
+    shape: tuple[int, ...], words: str, mend: Callable[[Tensor], Tensor]
+) -> None:
+    videos = torch.rand(shape, generator=generator())
+    with pytest.raises(ValueError, match=words):
+        check_sequences(videos, 32)
+    check_sequences(mend(videos), 32)

@@ -1,6 +1,7 @@
 """The convolutional LSTM against torch's LSTM, against its equations, and against cheating."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -188,3 +189,19 @@ def test_it_is_trained_on_sequences_as_on_stills() -> None:
     assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
     with pytest.raises(ValueError, match=r"sequences must have 3 \+ 2 frames, got 4"):
         model.loss(sequences[:, :4])
+
+
+def test_videos_of_your_own_are_learned(tmp_path: Path) -> None:
+    """One bright column that moves on by a pixel a frame, as uint8, with a checkpoint."""
+    columns = torch.arange(32) == (torch.arange(8)[:, None] + torch.arange(20))[..., None] % 32
+    videos = columns[:, :, None, None].expand(8, 20, 1, 32, 32).to(torch.uint8) * 255
+    torch.manual_seed(0)
+    model = ConvLSTM(hidden_size=8, layers=1)
+    options = {"batch_size": 8, "device": "cpu", "progress": False, "run_dir": tmp_path}
+    history = train(model, videos, epochs=12, learning_rate=1e-2, **options)
+    errors = history.losses["squared error"]
+    assert errors[-1] < errors[0]
+    with pytest.raises(ValueError, match=r"10 \+ 10 frames, got 9; build the model for theirs"):
+        model.loss(videos[:, :9] / 255)
+    with pytest.raises(ValueError, match=r"cut them with \[:, :20\], or build the model for"):
+        model.loss(torch.cat([videos, videos], 1) / 255)
