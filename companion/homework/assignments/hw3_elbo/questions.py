@@ -159,7 +159,7 @@ def _elbo(model: _Model) -> Question:
             OBJECTIVE,
         ),
     }
-    return Question("elbo", 3, _on_grid, reference, wrong)
+    return Question("elbo", 3, _on_grid, reference, wrong, ("companion.models.vae.gaussian_kl",))
 
 
 def _gap(model: _Model) -> Question:

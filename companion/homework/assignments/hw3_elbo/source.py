@@ -15,9 +15,9 @@
 # The guess for each $x$ is $q = \mathcal{N}(\mu, \sigma^2)$; as an encoder would, we give it by
 # `mu` and `logvar`, that is $\log \sigma^2$. All logarithms are natural, all tensors `float64`.
 #
-# `companion` has no function for this model. Everything of torch may be called,
-# `torch.distributions` and `torch.autograd` included. Each answer is checked on random inputs, in
-# the cell below it, as often as you like.
+# `companion` has no function for this model; its `gaussian_kl`, a part of question 1, may not be
+# called. Everything of torch may, `torch.distributions` and `torch.autograd` included. Each answer
+# is checked on random inputs, in the cell below it, as often as you like.
 # %%
 import math
 

@@ -193,7 +193,7 @@ def _straight_through(share: float) -> Question:
     def reference(vectors: Tensor, codebook: Tensor, pull: Tensor) -> tuple[Tensor, ...]:
         places = torch.cdist(vectors.double(), codebook.double()).argmin(2)
         entries = torch.nn.functional.one_hot(places, len(codebook)).double() @ codebook.double()
-        return entries, share * pull.double(), torch.zeros_like(codebook)
+        return entries, share * pull.double(), torch.zeros_like(codebook).double()
 
     def not_stopped(z: Tensor, codebook: Tensor) -> Tensor:
         return share * z + nearest(z, codebook) - (share * z).detach()
