@@ -111,10 +111,10 @@ def test_weights_leave_in_the_order_in_which_they_came(tmp_path: Path) -> None:
         ({"data": 255 - IMAGES}, "data was"),
         ({"beta": 50.0}, "beta was 1.0, now 50.0"),
         ({"clip_norm": 1.0}, "clip_norm was None, now 1.0"),
-        ({"learning_rate": 1e-5}, "negative ELBO: learning_rate was 0.002, now 1e-05"),
+        ({"learning_rate": 1e-5}, "priced loss: learning_rate was 0.002, now 1e-05"),
         ({"precision": "bf16"}, "precision was 'float32', now 'torch.bfloat16'"),
         ({"accumulate": 2}, "accumulate was 1, now 2"),
-        ({"loss": True}, "negative ELBO: code of the loss was"),
+        ({"loss": True}, "priced loss: code of the loss was"),
         ({"width": 5}, "encoder.0.out_channels was 4, now 5"),
     ],
 )
