@@ -69,7 +69,7 @@ class HomeworkTable(GeneratedMarkdown):
 
 
 def fill(app: Sphinx, name: str, source: list[str]) -> None:
-    """Put the questions in the place of the file's text, with the notebook's link below the title."""
+    """Put the questions in place of the file's text, with the notebook's link below the title."""
     if (homework := homework_of(name)) is None:
         return
     app.env.note_dependency(str(assignments.folder(homework) / "source.py"))

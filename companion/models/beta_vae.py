@@ -11,6 +11,7 @@ Source: Higgins et al. (2017), *beta-VAE*, eq. 4; rate and distortion after Alem
 *Fixing a Broken ELBO*, section 3.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -70,11 +71,9 @@ class BetaVAE(VAE):
         return self.beta * (self.steps / self.warm_up).clamp(max=1)
 
     def players(self) -> list[Player]:
-        """The VAE's player, whose steps are counted; its loss is no bound unless the price is 1."""
+        """The VAE's player, whose steps are counted; what it minimizes is no negative bound."""
         (player,) = super().players()
-        player.name = "priced loss"
-        player.after = self.count_step
-        return [player]
+        return [replace(player, name="priced loss", after=self.count_step)]
 
     def count_step(self) -> None:
         """One more step towards the full price."""

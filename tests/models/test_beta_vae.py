@@ -213,3 +213,13 @@ def test_rates_of_the_dimensions_add_up() -> None:
     mu, logvar = torch.randn(5, 3), torch.randn(5, 3)
     expected = kl_divergence(Normal(mu, (0.5 * logvar).exp()), Normal(0.0, 1.0))
     torch.testing.assert_close(gaussian_kl_per_dimension(mu, logvar), expected)
+
+
+def test_what_is_minimized_is_not_called_a_bound() -> None:
+    torch.manual_seed(0)
+    model = BetaVAE(beta=4, latent_dim=2, width=2, image_shape=(1, 8, 8))
+    images = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    history = train(model, images, epochs=1, batch_size=8, device="cpu", progress=False)
+    assert list(history.losses) == ["priced loss", "distortion", "rate"]
+    (loss,), (distortion,), (rate,) = history.losses.values()
+    assert loss == pytest.approx(distortion + 4 * rate)

@@ -10,6 +10,8 @@
 # function of `companion` or `torch` that does what a question asks for.
 
 # %%
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -87,7 +89,9 @@ def points_between(real: Tensor, fake: Tensor) -> Tensor:
 
 
 # %% question=gradient_penalty
-def gradient_penalty(critic, real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, epsilon: Tensor
+) -> Tensor:
     """The mean squared difference of the critic's slope from SLOPE between the images, shape ()."""
     ### BEGIN SOLUTION
     weight = epsilon.view(-1, 1, 1, 1)

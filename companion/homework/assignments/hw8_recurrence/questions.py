@@ -41,8 +41,8 @@ def _gradients(leak: float) -> Question:
     def reference(x: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor, g: Tensor) -> tuple[Tensor, ...]:
         """By autograd, of the loss whose gradient in the states is g: their sum, weighted by g."""
         with torch.enable_grad():
-            weights = [w.double().requires_grad_() for w in (W_x, W_h, b)]
-            states = _states(x.double(), *weights, leak)[1]
+            weights = W_x, W_h, b = tuple(w.double().requires_grad_() for w in (W_x, W_h, b))
+            states = _states(x.double(), W_x, W_h, b, leak)[1]
             return torch.autograd.grad((states[:, 1:] * g).sum(), weights)
 
     def walk(
@@ -56,7 +56,8 @@ def _gradients(leak: float) -> Question:
 
         def gradients(x: Tensor, W_x: Tensor, W_h: Tensor, b: Tensor, g: Tensor) -> tuple:
             squashed, states = _states(x, W_x, W_h, b, leak)
-            of_state, delta, deltas = torch.zeros_like(g[:, 0]), torch.zeros_like(g[:, 0]), []
+            of_state = delta = torch.zeros_like(g[:, 0])
+            deltas: list[Tensor] = []
             for t in reversed(range(6)):
                 of_state = g[:, t] + direct * of_state + back(delta, W_h)
                 delta = slope(squashed[:, t], states[:, t + 1]) * of_state
