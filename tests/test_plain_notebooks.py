@@ -6,6 +6,7 @@ ones are run from an empty folder, as a reader who has downloaded them does.
 
 import functools
 import html
+import os
 import re
 import shutil
 from collections import Counter
@@ -213,7 +214,8 @@ def test_it_runs_from_an_empty_folder(tmp_path: Path, name: str) -> None:
     shutil.copy(SITE / WITHOUT / f"{name}.ipynb", tmp_path / "chapter.ipynb")
     notebook = nbformat.read(tmp_path / "chapter.ipynb", as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=None, kernel_name="python3", resources=resources).execute()
+    client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources=resources)
+    client.execute(env=os.environ | {"OMP_NUM_THREADS": "1"})  # threads that wait for each other
     counts = [cell.execution_count for _, cell in codes(notebook)]
     assert counts == list(range(1, len(counts) + 1))
     drawn = [images(cell) for cell in notebook.cells if cell.cell_type == "code"]
