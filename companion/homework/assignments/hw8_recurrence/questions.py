@@ -29,8 +29,7 @@ def constants(variant: int) -> dict[str, int | float]:
 
 def questions(variant: int = 0) -> dict[str, Question]:
     leak, keep, temperature = constants(variant).values()
-    asked = (_gradients(leak), _gru_step(keep), _nll(temperature))
-    return {question.name: question for question in asked}
+    return {q.name: q for q in (_gradients(leak), _gru_step(keep), _nll(temperature))}
 
 
 def _gradients(leak: float) -> Question:
