@@ -10,12 +10,14 @@ from companion.homework.grading import Mark, Report, grade
 from companion.homework.isolation import Limits
 from companion.homework.question import Question, Wrong
 from companion.homework.running import differentiable
+from companion.homework.submission import SubmissionError
 
 __all__ = [
     "Limits",
     "Mark",
     "Question",
     "Report",
+    "SubmissionError",
     "Wrong",
     "WrongAnswerError",
     "check",
