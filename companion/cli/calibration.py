@@ -12,7 +12,7 @@ from typing import Any
 
 #: The machine of the table of times and its seconds, written by `make notebooks`.
 REFERENCE = Path(__file__).with_name("calibration.json")
-REPETITIONS = 7
+REPETITIONS = 5
 
 
 def calibrate(told: Callable[[], object] = lambda: None) -> float:
