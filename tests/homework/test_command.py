@@ -107,3 +107,7 @@ class HW4:
 
     constants = staticmethod(lambda variant: {"prior_mean": 0.5})
     questions = staticmethod(lambda variant: {"rate": None})
+
+
+def test_an_answer_in_words_has_the_points_of_its_heading() -> None:
+    assert [cell.points for cell in read("hw4") if cell.answer] == [2]

@@ -60,7 +60,7 @@ def read(homework: str, variant: int = 0) -> list[Cell]:
     _, *parts = HEAD.split(VARIANT.sub(number, text))
     cells: list[Cell] = []
     for head, body in zip(parts[::2], parts[1::2], strict=True):
-        points = POINTS.findall("".join(c.text for c in cells if c.kind == "markdown"))
+        points = POINTS.findall("\n".join(c.text for c in cells if c.kind == "markdown"))
         cells.append(_cell(head, body, int(points[-1]) if points else 0))
     asked = [cell.question for cell in cells if cell.question]
     if sorted(asked) != sorted(questions):
