@@ -95,7 +95,7 @@ def folder(
 
     Returns:
         The images, ``uint8`` of shape ``(N, channels, H, W)``, N * channels * H * W bytes, ready
-        for :func:`companion.train`; and the report, with labels, and with every file that was
+        for :func:`companion.training.train`; and the report, with labels, and with every file that was
         left out and the reason.
 
     Raises:
