@@ -1,1 +1,1 @@
-"""Homework 6: two losses and the sides of a network."""
+"""Two losses and the sides of a network"""

@@ -1,1 +1,1 @@
-"""Homework 7: a critic with a known slope."""
+"""A critic with a known slope"""

@@ -1,1 +1,1 @@
-"""Homework 8: gradients through time and the likelihood of sequences."""
+"""Gradients through time and the likelihood of sequences"""
