@@ -95,8 +95,8 @@ def folder(
 
     Returns:
         The images, ``uint8`` of shape ``(N, channels, H, W)``, N * channels * H * W bytes, ready
-        for :func:`companion.training.train`; and the report, with labels, and with every file that was
-        left out and the reason.
+        for :func:`companion.training.train`; and the report, with labels, and with every file
+        that was left out and the reason.
 
     Raises:
         TypeError, ValueError: a size or a number of channels that cannot be; a folder in which

@@ -28,10 +28,10 @@ def fit_features(
 ) -> Features:
     """Train a small network on pictures of your own; its features give them a Fréchet distance.
 
-    The network is :class:`~companion.models.classifier.Classifier`, which learns to tell the classes apart
-    or, without labels, by how many quarters each picture was turned. Neither needs colors, so the
-    mean and the standard deviation of each channel are features, too. A distance sees what these
-    features hold, and is blind to the rest. Compare distances of one network only, beside
+    The network is :class:`~companion.models.classifier.Classifier`, which learns to tell the
+    classes apart or, without labels, by how many quarters each picture was turned. Neither needs
+    colors, so the mean and the standard deviation of each channel are features, too. A distance
+    sees what these features hold, and is blind to the rest. Compare distances of one network only, beside
     that of two halves of the real pictures, below which no sample can be expected to come, and
     that of noise: a figure of other features, such as a published FID, is on another scale.
 
