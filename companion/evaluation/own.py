@@ -31,9 +31,10 @@ def fit_features(
     The network is :class:`~companion.models.classifier.Classifier`, which learns to tell the
     classes apart or, without labels, by how many quarters each picture was turned. Neither needs
     colors, so the mean and the standard deviation of each channel are features, too. A distance
-    sees what these features hold, and is blind to the rest. Compare distances of one network only, beside
-    that of two halves of the real pictures, below which no sample can be expected to come, and
-    that of noise: a figure of other features, such as a published FID, is on another scale.
+    sees what these features hold, and is blind to the rest. Compare distances of one network
+    only, beside that of two halves of the real pictures, below which no sample can be expected to
+    come, and that of noise: a figure of other features, such as a published FID, is on another
+    scale.
 
     >>> features = fit_features(train_images, labels)
     >>> frechet_distance(features(test_images), features(model.sample(len(test_images))))
