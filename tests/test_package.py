@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -76,6 +78,17 @@ def test_every_requirement_has_a_range_and_its_pin_lies_within(
 def test_pins_hold_no_local_build(pins: dict[str, Version]) -> None:
     # torch==2.x.y+cpu, for example, exists on one index only and does not fit torchvision's wheels.
     assert not [f"{name}=={version}" for name, version in pins.items() if version.local]
+
+
+def test_pins_can_be_installed_on_the_lowest_python(project: dict[str, Any]) -> None:
+    lowest = project["requires-python"].removeprefix(">=") + ".0"
+    refusing = {
+        f"{found.metadata['Name']} {found.version}": needed
+        for found in metadata.distributions()
+        if (needed := found.metadata["Requires-Python"])
+        and not SpecifierSet(needed).contains(lowest)
+    }
+    assert not refusing, f"Debian 12 has Python 3.11.2; these need a newer one: {refusing}"
 
 
 def test_the_extra_all_has_every_extra_but_grading(project: dict[str, Any]) -> None:
