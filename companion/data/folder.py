@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ MOST_NAMED = 5  # files that a printed report names
 
 @dataclass(frozen=True, repr=False)
 class FolderReport:
-    """What :func:`folder` has found; printed, it is one paragraph.
+    """What :func:`folder` has found; printed, it is a few sentences, a line each.
 
     Attributes:
         folder: its name.
@@ -64,7 +65,7 @@ class FolderReport:
             said.append(f"Skipped: {_listed(named, MOST_NAMED)}.")
         if self.hidden:
             said.append(f"Hidden files, not looked at: {self.hidden}.")
-        return " ".join(said)
+        return "\n".join(textwrap.fill(sentence, 79) for sentence in said)
 
     __repr__ = __str__
 

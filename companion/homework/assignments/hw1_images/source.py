@@ -31,7 +31,12 @@ LEVELS = VARIANT.levels
 # density times width, for every value of the image. The exercise [Units of a
 # density](start/data#ex-data-units) does it for 256 levels.
 # %% question=bits_per_dimension
-def bits_per_dimension(log_density: Tensor, channels: int, height: int, width: int) -> Tensor:
+def bits_per_dimension(
+    log_density: Tensor,
+    channels: int,
+    height: int,
+    width: int,
+) -> Tensor:
     """Bits per dimension of each image, shape (N,)."""
     ### BEGIN SOLUTION
     dimensions = channels * height * width
@@ -73,7 +78,11 @@ def dequantize(images: Tensor, noise: Tensor) -> Tensor:
 def log_mass(level: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     """Log-mass of each pixel in nats, of the shape of all three arguments."""
     ### BEGIN SOLUTION
-    scale, center, half = log_scale.exp(), level / (LEVELS - 1), 0.5 / (LEVELS - 1)
+    scale, center, half = (
+        log_scale.exp(),
+        level / (LEVELS - 1),
+        0.5 / (LEVELS - 1),
+    )
     above = torch.sigmoid((center + half - mean) / scale)
     below = torch.sigmoid((center - half - mean) / scale)
     above = torch.where(level == LEVELS - 1, torch.ones_like(above), above)
@@ -123,7 +132,8 @@ train, test = (
 for n in (1, 3, 10, 100, 1000):
     honest = histogram_bits(train[:n], test[:n])
     leaked = histogram_bits(torch.cat([train[:n], test[:n]]), test[:n])
-    print(f"{n:5} images  honest {honest:.4f}  leaked {leaked:.4f}  bits per dimension")
+    bits = f"honest {honest:.4f}  leaked {leaked:.4f}"
+    print(f"{n:5} images  {bits}  bits per dimension")
 
 # %% [markdown] answer
 # *Your answer:*

@@ -60,7 +60,7 @@ def kl_divergence(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
 # Return it for each row. There is no guard in this question.
 # %% question=js_divergence
 def js_divergence(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
-    """The Jensen-Shannon divergence with the weight pi for p, in nats, shape (N,)."""
+    """The Jensen-Shannon divergence, p of weight pi, in nats, shape (N,)."""
     ### BEGIN SOLUTION
     h, weight = x[1] - x[0], VARIANT.weight
     m = weight * p + (1 - weight) * q
@@ -117,7 +117,8 @@ q = bells / bells.sum(1, keepdim=True) / (x[1] - x[0])
 p = q[len(q) // 2].expand_as(q)
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.5), layout="constrained")
-for ax, distance in zip(axes, (kl_divergence, js_divergence, transport_work), strict=True):
+distances = kl_divergence, js_divergence, transport_work
+for ax, distance in zip(axes, distances, strict=True):
     ax.plot(shifts, distance(p, q, x))
     ax.set(title=distance.__name__, xlabel="shift of q")
 plt.show()

@@ -85,7 +85,12 @@ def gap(x: Tensor, mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
 # `logvar` have shape `(N,)`, the standard normal noise $\varepsilon$ has shape `(K, N)`, and the
 # result has shape `(K, N)`.
 # %% question=score_gradient
-def score_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+def score_gradient(
+    x: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    noise: Tensor,
+) -> Tensor:
     """An estimate of the derivative in logvar for each draw, shape (K, N)."""
     ### BEGIN SOLUTION
     z = mu + torch.exp(logvar / 2) * noise
@@ -101,7 +106,12 @@ def score_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tens
 # draw, $f'(z)\, \partial z / \partial \log \sigma^2$. Inputs and shape as in question 3. By hand
 # or by autograd, as you like; the slope of $f$ has the inner derivative of $\sin(bz)$.
 # %% question=pathwise_gradient
-def pathwise_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+def pathwise_gradient(
+    x: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    noise: Tensor,
+) -> Tensor:
     """An estimate of the derivative in logvar for each draw, shape (K, N)."""
     ### BEGIN SOLUTION
     sigma = torch.exp(logvar / 2)
@@ -124,14 +134,16 @@ def pathwise_gradient(x: Tensor, mu: Tensor, logvar: Tensor, noise: Tensor) -> T
 # 3. When would you have to use the noisier one all the same? Give an example from this book or
 #    from elsewhere.
 # %%
-noise = torch.randn(200_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+rng = torch.Generator().manual_seed(0)
+noise = torch.randn(200_000, 1, dtype=torch.float64, generator=rng)
 x, mu = torch.tensor([[0.6], [0.3]], dtype=torch.float64)
 for sigma in (0.05, 0.5):
     logvar = torch.tensor([2 * math.log(sigma)], dtype=torch.float64)
     score = score_gradient(x, mu, logvar, noise)
     pathwise = pathwise_gradient(x, mu, logvar, noise)
     for name, draws in (("score function", score), ("pathwise", pathwise)):
-        print(f"sigma {sigma:4}  {name:14}  mean {draws.mean():7.4f}  std {draws.std():6.4f}")
+        moments = f"mean {draws.mean():7.4f}  std {draws.std():6.4f}"
+        print(f"sigma {sigma:4}  {name:14}  {moments}")
 
 # %% [markdown] answer
 # *Your answer:*

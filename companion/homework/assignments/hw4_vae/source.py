@@ -36,7 +36,7 @@ FREE_NATS = VARIANT.free_nats
 # Return nats, one number for each image: shape `(N,)`.
 # %% question=rate
 def rate(mu: Tensor, logvar: Tensor) -> Tensor:
-    """The divergence of N(mu, exp(logvar)) from the prior, nats, shape (N,)."""
+    """The divergence of N(mu, exp(logvar)) from the prior, shape (N,)."""
     ### BEGIN SOLUTION
     return 0.5 * ((mu - PRIOR_MEAN) ** 2 + logvar.exp() - 1 - logvar).sum(dim=1)
     ### END SOLUTION
@@ -73,8 +73,13 @@ def draw(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
 # and dimensions, average over the batch, and return one number in nats: shape `()`.
 # `F.binary_cross_entropy_with_logits` may be called.
 # %% question=negative_elbo
-def negative_elbo(logits: Tensor, images: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """Distortion plus rate, nats per image, averaged over the batch, shape ()."""
+def negative_elbo(
+    logits: Tensor,
+    images: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+) -> Tensor:
+    """Distortion plus rate, nats, averaged over the batch, shape ()."""
     ### BEGIN SOLUTION
     pixels = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
     return (pixels.flatten(1).sum(dim=1) + rate(mu, logvar)).mean()
@@ -93,7 +98,7 @@ def negative_elbo(logits: Tensor, images: Tensor, mu: Tensor, logvar: Tensor) ->
 # shape `()`.
 # %% question=free_bits
 def free_bits(mu: Tensor, logvar: Tensor) -> Tensor:
-    """What the code costs when each dimension has FREE_NATS nats for nothing, shape ()."""
+    """The cost of the code, FREE_NATS a dimension for nothing, shape ()."""
     ### BEGIN SOLUTION
     rates = 0.5 * ((mu - PRIOR_MEAN) ** 2 + logvar.exp() - 1 - logvar)
     return rates.mean(dim=0).clamp(min=FREE_NATS).sum()
@@ -115,7 +120,7 @@ from companion.likelihoods import binarize
 
 
 class Model(torch.nn.Module):
-    """A VAE of two dense layers on each side, trained with the functions above."""
+    """A VAE of two dense layers a side, trained with your functions."""
 
     def __init__(self, latent_dim: int = 8) -> None:
         super().__init__()
@@ -133,7 +138,10 @@ class Model(torch.nn.Module):
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         mu, logvar = self.heads(self.encoder(images)).chunk(2, dim=1)
         logits = self.decoder(draw(mu, logvar, torch.randn_like(mu)))
-        total, price = negative_elbo(logits, images, mu, logvar), rate(mu, logvar).mean()
+        total, price = (
+            negative_elbo(logits, images, mu, logvar),
+            rate(mu, logvar).mean(),
+        )
         return {"loss": total, "distortion": total - price, "rate": price}
 
     def players(self) -> list[Player]:

@@ -30,7 +30,12 @@ from torch.distributions import Normal
 # in nats, shape `(N,)`, with [the weights](vae/iwae#eq-iwae-weight)
 # $w_j = p(x \mid z_j)\, p(z_j)/q(z_j)$. They are as small as $e^{-240}$.
 # %% question=importance_bound
-def importance_bound(log_likelihood: Tensor, z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+def importance_bound(
+    log_likelihood: Tensor,
+    z: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+) -> Tensor:
     """The logarithm of the mean weight of each image, shape (N,)."""
     ### BEGIN SOLUTION
     prior = Normal(torch.tensor(VARIANT.prior_mean), 1.0)
@@ -123,13 +128,20 @@ def codebook_loss(vectors: Tensor, entries: Tensor) -> Tensor:
 #    weights, which was an unbiased estimate of $p(x)$?
 # %%
 k, variances = 1000, torch.logspace(-1, 1, 41)
-noise = torch.randn(len(variances), k, generator=torch.Generator().manual_seed(0))
+rng = torch.Generator().manual_seed(0)
+noise = torch.randn(len(variances), k, generator=rng)
 z = variances.sqrt()[:, None] * noise
-log_weights = Normal(0.0, 1.0).log_prob(z) - Normal(0.0, variances.sqrt()[:, None]).log_prob(z)
+q = Normal(0.0, variances.sqrt()[:, None])
+log_weights = Normal(0.0, 1.0).log_prob(z) - q.log_prob(z)
 formula = (2 * variances - 1).clamp(min=0).sqrt() / variances
 
 plt.figure(figsize=(5, 3), layout="constrained")
-plt.semilogx(variances, effective_sample_size(log_weights) / k, "o", label="drawn, with the cap")
+plt.semilogx(
+    variances,
+    effective_sample_size(log_weights) / k,
+    "o",
+    label="drawn, with the cap",
+)
 plt.semilogx(variances, formula, label="formula, without it")
 plt.xlabel("variance t of the guess")
 plt.ylabel("effective sample size / k")

@@ -45,7 +45,7 @@ DILATION = VARIANT.dilation
 
 # %% question=discriminator_loss
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """The mean cross-entropy with FAKES generated images to each real one, nats, shape ()."""
+    """Mean cross-entropy, FAKES generated images a real one, shape ()."""
     ### BEGIN SOLUTION
     share = 1 / (1 + FAKES)
     return share * F.softplus(-real_logits).mean() + (1 - share) * F.softplus(fake_logits).mean()
@@ -102,7 +102,7 @@ def generator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 # %% question=smoothed_loss
 def smoothed_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """The discriminator's loss with LABEL as the label of real images, nats, shape ()."""
+    """The discriminator's loss, LABEL for real images, nats, shape ()."""
     ### BEGIN SOLUTION
     on_real = LABEL * F.softplus(-real_logits) + (1 - LABEL) * F.softplus(real_logits)
     return on_real.mean() + F.softplus(fake_logits).mean()
@@ -125,7 +125,7 @@ def smoothed_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 # %% question=sides
 def sides(start: int, layers: Tensor) -> Tensor:
-    """The sides after each layer, whose kernels are dilated by DILATION, integers, shape (L,)."""
+    """The sides after each layer of dilation DILATION, shape (L,)."""
     ### BEGIN SOLUTION
     found, side = [], start
     for kernel, stride, padding, output_padding in layers.tolist():
@@ -162,7 +162,13 @@ class MyGAN(GAN):
 
 torch.manual_seed(0)
 gan = MyGAN()
-history = train(gan, fashion_mnist().images[:2000], epochs=20, learning_rate=1e-3, progress=False)
+history = train(
+    gan,
+    fashion_mnist().images[:2000],
+    epochs=20,
+    learning_rate=1e-3,
+    progress=False,
+)
 plots.curves(history.losses, xlabel="update", ylabel="loss (nats)", smooth=5)
 
 # %%

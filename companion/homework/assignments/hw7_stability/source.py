@@ -60,7 +60,7 @@ def hinge_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 # %% question=points_between
 def points_between(real: Tensor, fake: Tensor) -> Tensor:
-    """DRAWS random points between each real image and its partner, shape (DRAWS, N, C, H, W)."""
+    """Random points between the pairs, shape (DRAWS, N, C, H, W)."""
     ### BEGIN SOLUTION
     epsilon = torch.rand(DRAWS, len(real), 1, 1, 1)
     return epsilon * real + (1 - epsilon) * fake
@@ -90,9 +90,12 @@ def points_between(real: Tensor, fake: Tensor) -> Tensor:
 
 # %% question=gradient_penalty
 def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, epsilon: Tensor
+    critic: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    epsilon: Tensor,
 ) -> Tensor:
-    """The mean squared difference of the critic's slope from SLOPE between the images, shape ()."""
+    """Mean squared difference of the critic's slope from SLOPE, shape ()."""
     ### BEGIN SOLUTION
     weight = epsilon.view(-1, 1, 1, 1)
     points = (weight * real + (1 - weight) * fake).detach().requires_grad_()
@@ -119,7 +122,7 @@ def gradient_penalty(
 
 # %% question=normalized
 def normalized(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """The weight scaled to the spectral norm BOUND, as estimated by two steps, and the new u."""
+    """The weight scaled to the spectral norm BOUND, and the new u."""
     ### BEGIN SOLUTION
     W = weight.flatten(1)
     for _ in range(2):
@@ -149,14 +152,20 @@ def trained_critic(penalized: bool) -> nn.Module:
     """A critic of points (N, 1, 1, 1) after 600 steps."""
     torch.manual_seed(0)
     hidden = nn.Linear(1, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh()
-    critic = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(64, 1), nn.Flatten(0))
+    last = nn.Linear(64, 1)
+    critic = nn.Sequential(nn.Flatten(), *hidden, last, nn.Flatten(0))
     optimizer = torch.optim.Adam(critic.parameters(), lr=3e-3)
     for step in range(600):
-        real, fake = 0.3 + 0.02 * torch.randn(N, 1, 1, 1), 0.7 + 0.02 * torch.randn(N, 1, 1, 1)
+        real, fake = (
+            0.3 + 0.02 * torch.randn(N, 1, 1, 1),
+            0.7 + 0.02 * torch.randn(N, 1, 1, 1),
+        )
         if penalized:
             loss = critic(fake).mean() - critic(real).mean()
             if step >= 100:
-                loss = loss + WEIGHT * gradient_penalty(critic, real, fake, torch.rand(N))
+                epsilon = torch.rand(N)
+                penalty = gradient_penalty(critic, real, fake, epsilon)
+                loss = loss + WEIGHT * penalty
         else:
             loss = hinge_loss(critic(real), critic(fake))
         optimizer.zero_grad()
@@ -167,15 +176,27 @@ def trained_critic(penalized: bool) -> nn.Module:
 
 places = torch.linspace(0, 1, 201)
 lines = {}
-for name, penalized in (("hinge, free slope", False), ("Wasserstein, penalty", True)):
+for name, penalized in (
+    ("hinge, free slope", False),
+    ("Wasserstein, penalty", True),
+):
     critic = trained_critic(penalized)
     with torch.no_grad():
         scores = critic(places.view(-1, 1, 1, 1))
     lines[name] = scores
-    slope = ((scores[102] - scores[98]) / (places[102] - places[98])).item()  # at 0.5
+    step = places[102] - places[98]
+    slope = ((scores[102] - scores[98]) / step).item()  # at 0.5
     difference = (scores[60] - scores[140]).item()  # at 0.3 and at 0.7
-    print(f"{name}: slope at 0.5 {slope:.2f}, difference from 0.3 to 0.7 {difference:.3f}")
-plots.curves(lines, x=places, xlabel="place", ylabel="score", panels=True, height=2.0)
+    print(f"{name}: slope at 0.5 {slope:.2f}")
+    print(f"    difference from 0.3 to 0.7 {difference:.3f}")
+plots.curves(
+    lines,
+    x=places,
+    xlabel="place",
+    ylabel="score",
+    panels=True,
+    height=2.0,
+)
 
 # %% [markdown]
 # Answer in 100 to 200 words:

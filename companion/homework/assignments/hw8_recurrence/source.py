@@ -49,7 +49,11 @@ TEMPERATURE = VARIANT.temperature
 
 # %% question=gradients
 def gradients(
-    inputs: Tensor, W_xh: Tensor, W_hh: Tensor, b: Tensor, state_gradients: Tensor
+    inputs: Tensor,
+    W_xh: Tensor,
+    W_hh: Tensor,
+    b: Tensor,
+    state_gradients: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients in W_xh, W_hh and b of the network with the leak LEAK."""
     ### BEGIN SOLUTION
@@ -58,7 +62,11 @@ def gradients(
     for t in range(steps):
         squashed.append(torch.tanh(inputs[:, t] @ W_xh.T + states[-1] @ W_hh.T + b))
         states.append((1 - LEAK) * states[-1] + LEAK * squashed[-1])
-    in_W_xh, in_W_hh, in_b = torch.zeros_like(W_xh), torch.zeros_like(W_hh), torch.zeros_like(b)
+    in_W_xh, in_W_hh, in_b = (
+        torch.zeros_like(W_xh),
+        torch.zeros_like(W_hh),
+        torch.zeros_like(b),
+    )
     later = torch.zeros_like(states[0])  # what reaches h_t by way of step t + 1
     for t in reversed(range(steps)):
         in_state = state_gradients[:, t] + later
@@ -94,8 +102,15 @@ def gradients(
 
 
 # %% question=gru_step
-def gru_step(x: Tensor, h: Tensor, W_x: Tensor, W_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
-    """The new state of a GRU whose update gate has KEEP added inside, shape (N, m)."""
+def gru_step(
+    x: Tensor,
+    h: Tensor,
+    W_x: Tensor,
+    W_h: Tensor,
+    b_x: Tensor,
+    b_h: Tensor,
+) -> Tensor:
+    """A GRU's new state, KEEP added in its update gate, shape (N, m)."""
     ### BEGIN SOLUTION
     x_r, x_u, x_n = (x @ W_x.T + b_x).chunk(3, dim=1)
     W_r, W_u, W_n = W_h.chunk(3)
@@ -144,7 +159,7 @@ def negative_log_likelihood(
     W_hy: Tensor,
     b_y: Tensor,
 ) -> Tensor:
-    """Minus the mean log-likelihood of the sequences at TEMPERATURE, nats, shape ()."""
+    """Minus the mean log-likelihood at TEMPERATURE, nats, shape ()."""
     ### BEGIN SOLUTION
     one_hot = F.one_hot(symbols, len(b_y)).to(b.dtype)
     total = b.new_zeros(())
@@ -180,7 +195,8 @@ strings = [
     if (1, 1) not in itertools.pairwise(bits)
 ]
 lengths = torch.tensor([len(string) for string in strings])
-symbols = torch.tensor([string + [0] * (8 - len(string)) for string in strings])
+padded = [string + [0] * (8 - len(string)) for string in strings]
+symbols = torch.tensor(padded)
 
 torch.manual_seed(0)
 shapes = ((24, 3), (24, 24), (24,), (3, 24), (3,))
@@ -194,8 +210,14 @@ for _ in range(600):
     optimizer.step()
     losses.append(loss.item())
 best = math.log(len(strings))
-print(f"{len(strings)} strings, log {best:.3f} nats; the loss at the end {losses[-1]:.3f} nats")
-plots.curves({"loss": losses}, xlabel="update", ylabel="nats per string", references={"best": best})
+print(f"{len(strings)} strings, log {best:.3f} nats")
+print(f"the loss at the end {losses[-1]:.3f} nats")
+plots.curves(
+    {"loss": losses},
+    xlabel="update",
+    ylabel="nats per string",
+    references={"best": best},
+)
 
 # %% [markdown]
 # Answer in 100 to 200 words:
