@@ -50,11 +50,11 @@ def bits_per_dimension(
 # The images are bytes $x$, a tensor of `uint8` from 0 to 255, shape `(N, C, H, W)`. Reduce them to
 # the $L = VARIANT.levels$ levels $k = \lfloor L x / 256 \rfloor$. Then add the noise $u$, which is
 # given: uniform on $[0, 1)$, one number for each value, the same shape. Return $(k + u)/L$ as
-# floats; they lie in $[0, 1)$. Why the noise is needed is said
+# floats from 0 to 1. Why the noise is needed is said
 # [here](start/data#eq-data-dequantization).
 # %% question=dequantize
 def dequantize(images: Tensor, noise: Tensor) -> Tensor:
-    """Images in [0, 1), shape (N, C, H, W)."""
+    """Images from 0 to 1, shape (N, C, H, W)."""
     ### BEGIN SOLUTION
     level = images.long() * LEVELS // 256
     return (level + noise) / LEVELS
@@ -115,9 +115,9 @@ def histogram_bits(train: Tensor, test: Tensor) -> Tensor:
 # %% [markdown]
 # ## Question 5: a leak (3 points, in words)
 #
-# The cell below scores the same $n$ test images twice: with a histogram of $n$ training images,
-# and with one of these $n$ training images and the test images as well. Run it and answer in five
-# to eight sentences.
+# The cell below scores the same $n$ test images twice: with a histogram of $2n$ training images,
+# and with one of $n$ training images and the $n$ test images. Run it and answer in five to eight
+# sentences.
 #
 # 1. Which column is the leak, and why is its number lower?
 # 2. How does the difference of the columns change with $n$, and why? Is the leak harmless where
@@ -130,7 +130,7 @@ train, test = (
     for part in (data.fashion_mnist(), data.fashion_mnist("test"))
 )
 for n in (1, 3, 10, 100, 1000):
-    honest = histogram_bits(train[:n], test[:n])
+    honest = histogram_bits(train[: 2 * n], test[:n])
     leaked = histogram_bits(torch.cat([train[:n], test[:n]]), test[:n])
     bits = f"honest {honest:.4f}  leaked {leaked:.4f}"
     print(f"{n:5} images  {bits}  bits per dimension")

@@ -47,7 +47,8 @@ def kl_divergence(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
 #
 # The [Jensen-Shannon divergence](start/distances#eq-distances-js) of the chapter weighs $p$ and
 # $q$ alike. If a discriminator sees a share $\pi = VARIANT.weight$ of real images, drawn from $p$,
-# and a share $1 - \pi$ of generated ones, drawn from $q$, then its best answer depends on
+# and a share $1 - \pi$ of generated ones, drawn from $q$, then the loss of the best discriminator
+# is the entropy of the shares less
 #
 # $$
 # \begin{gathered}

@@ -112,8 +112,11 @@ def free_bits(mu: Tensor, logvar: Tensor) -> Tensor:
 # seconds. Run it, and answer in the cell after it, in three to five sentences:
 #
 # 1. How many nats does the rate take at the end, and how many the distortion?
-# 2. Some dimensions of the code have a rate near zero. What do their $\mu$ and $\sigma$ look like?
-# 3. What would happen to the rate if the pixels were averaged in place of summed, and why?
+# 2. The table shows the three dimensions of the lowest rate and the three of the highest: how
+#    widely $\mu$ is spread over the images, and the mean $\sigma$. What would both be in a
+#    dimension that the decoder does not use at all, and how near do the lowest three come?
+# 3. The codes are drawn at the temperature $\tau$, but the rate is that of $q$. Why is the loss no
+#    negative ELBO, and what would have to change to make it one?
 # %%
 from companion import Player, data, train
 from companion.likelihoods import binarize
@@ -122,7 +125,7 @@ from companion.likelihoods import binarize
 class Model(torch.nn.Module):
     """A VAE of two dense layers a side, trained with your functions."""
 
-    def __init__(self, latent_dim: int = 8) -> None:
+    def __init__(self, latent_dim: int = 32) -> None:
         super().__init__()
         self.encoder = torch.nn.Sequential(
             torch.nn.Flatten(), torch.nn.Linear(784, 200), torch.nn.SiLU()
@@ -145,15 +148,26 @@ class Model(torch.nn.Module):
         return {"loss": total, "distortion": total - price, "rate": price}
 
     def players(self) -> list[Player]:
-        return [Player("negative ELBO", self, self.loss, learning_rate=2e-3)]
+        return [Player("loss", self, self.loss, learning_rate=2e-3)]
 
 
 # %%
 torch.manual_seed(0)
 images, _ = data.fashion_mnist()
+binary = binarize(data.to_float(images))
 model = Model()
-history = train(model, binarize(images), epochs=5, progress=False)
+history = train(model, binary, epochs=5, progress=False)
 history.plot()
+
+with torch.no_grad():
+    mu, logvar = model.heads(model.encoder(binary)).chunk(2, dim=1)
+pairs = zip(mu.split(1, dim=1), logvar.split(1, dim=1), strict=True)
+rates = torch.stack([rate(*pair).mean() for pair in pairs])
+print("dimension   rate  spread of mu  mean sigma")
+order = rates.argsort().tolist()
+for i in order[:3] + order[-3:]:
+    spread, sigma = mu[:, i].std(), (logvar[:, i] / 2).exp().mean()
+    print(f"{i:9}  {rates[i]:5.2f}  {spread:12.2f}  {sigma:10.2f}")
 
 # %% [markdown] answer
 # *Your answer to question 5.*

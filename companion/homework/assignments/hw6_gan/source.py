@@ -71,7 +71,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 #
 # The logits of the real images are given as well, since a training step has both at hand; decide
 # whether you need them. Both have shape `(N,)`. Return one number in nats, shape `()`, whose
-# gradient reaches the logits.
+# gradient reaches `fake_logits`.
 
 
 # %% question=generator_loss

@@ -202,8 +202,8 @@ plots.curves(
 # Answer in 100 to 200 words:
 #
 # - The heaps are 0.4 apart. Which number does the second critic's difference estimate, for your
-#   $K = VARIANT.slope$, and how large is the error? Where does most of it come from? (See the
-#   [exercise on the slope](gan/stability#stability-exercise-slope).)
+#   $K = VARIANT.slope$, and how large is the error? How much of it does the
+#   [exercise on the slope](gan/stability#stability-exercise-slope) explain?
 # - What is the slope of each critic at 0.5, half of the way, and why is that of the second not $K$
 #   at 0 and at 1? What would a generator that has come to 0.5 learn from each?
 # - Why does the penalty look at points *between* real and generated images, and why would batch

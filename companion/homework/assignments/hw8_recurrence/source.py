@@ -225,7 +225,7 @@ plots.curves(
 # - Why can no network get below the dotted line? What does the distance to it measure, and what
 #   does
 #   it mean for the strings that the network writes?
-# - Somebody's loss is at 1.5 nats after this training. Name two mistakes of which each could be the
+# - Somebody's loss is far below the dotted line. Name two mistakes of which each could be the
 #   reason, and say how you would find out.
 # - In question 1, which factor takes the part of $\rho$, the rate at which gradients vanish, along
 #   the
