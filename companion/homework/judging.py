@@ -93,9 +93,11 @@ def _difference(got: Any, truth: Any, tolerance: float, where: str) -> str:
             f"must return shape {tuple(truth.shape)}, got {tuple(got.shape)}; "
             "look at which dimensions are summed or averaged, and whether one of size 1 is left"
         )
+    kind = str(got.dtype).removeprefix("torch.")
     if truth.is_floating_point() and not got.is_floating_point():
-        kind = str(got.dtype).removeprefix("torch.")
         return f"must return floats, got {kind}; compute with the inputs' floats throughout"
+    if got.is_floating_point() and not truth.is_floating_point():
+        return f"must return integers, got {kind}; compute with integers throughout"
     if not torch.isfinite(got).all() and torch.isfinite(truth).all():
         return (
             "gives NaN or infinity where the right value is finite; look for a logarithm of zero, "

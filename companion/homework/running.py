@@ -3,6 +3,7 @@
 This module runs in the student's notebook and in the grader's child process.
 """
 
+import functools
 import inspect
 import linecache
 import traceback
@@ -92,7 +93,7 @@ def _told(name: str, answer: Any, error: Exception) -> str:
     message = " ".join(str(error).split())[:300] or "no message"
     if isinstance(error, MemoryError) or "can't allocate memory" in message:
         return "asks for more memory than it gets; make no tensors or lists of that size"
-    code = inspect.unwrap(answer).__code__ if inspect.isroutine(answer) else None
+    code = _code(answer)
     frames = [
         (frame.f_code, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
@@ -107,6 +108,17 @@ def _told(name: str, answer: Any, error: Exception) -> str:
     quoted = f", `{text[:70]}`" if text else ""
     number = line - where.co_firstlineno + 1
     return f"raises {type(error).__name__} in line {number} of {where.co_name}{quoted}: {message}"
+
+
+def _code(answer: Any) -> Any:
+    """The code of an answer: a function, a part of one, a module, or what can be called."""
+    if isinstance(answer, functools.partial):
+        return _code(answer.func)
+    if isinstance(answer, torch.nn.Module):
+        answer = answer.forward
+    elif not inspect.isroutine(answer):
+        answer = answer.__init__ if isinstance(answer, type) else type(answer).__call__
+    return getattr(inspect.unwrap(answer), "__code__", None)
 
 
 def _copy(x: Any) -> Any:
