@@ -45,7 +45,7 @@ def run(
             torch.manual_seed(NOISE)
             got = answer(*given) if call is None else call(answer, *given)
         _unchanged(inputs, given)
-        return tuple(map(_tensor, got)) if isinstance(got, tuple | list) else _tensor(got)
+        return _results(got)
     except NotImplementedError:
         return Failure(f"there is no answer yet; write the function {name}")
     except RefusedError as refusal:
@@ -54,6 +54,16 @@ def run(
         return Failure(str(complaint))
     except Exception as error:
         return Failure(_told(name, answer, error))
+
+
+def gives(*parts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Names what a ``call`` makes of the one result of an answer, for the sentences."""
+
+    def named(call: Callable[..., Any]) -> Callable[..., Any]:
+        setattr(call, "gives", parts)  # noqa: B010
+        return call
+
+    return named
 
 
 def differentiable(answer: Callable[..., Any], *inputs: Any) -> Any:
@@ -72,9 +82,19 @@ def differentiable(answer: Callable[..., Any], *inputs: Any) -> Any:
     return got
 
 
-def _tensor(got: Any) -> Tensor:
+def tensor(got: Any) -> Tensor:
+    """A single result as it is judged.
+
+    Raises:
+        UnusableError: it is no ordinary tensor.
+    """
     if got is None:
         raise UnusableError("returned None; write return before the result")
+    if isinstance(got, tuple | list):
+        raise UnusableError(
+            f"must return one tensor, got a {type(got).__name__} of {len(got)}; return the result "
+            "alone"
+        )
     if not isinstance(got, Tensor):
         raise UnusableError(
             f"must return a tensor, got {type(got).__name__}; leave out item(), tolist(), numpy() "
@@ -86,6 +106,16 @@ def _tensor(got: Any) -> Tensor:
             "without data; leave out what makes it so"
         )
     return got.detach().cpu()
+
+
+def _results(got: Any) -> Result:
+    if isinstance(got, tuple) or (
+        isinstance(got, list) and any(isinstance(x, Tensor) for x in got)
+    ):
+        return tuple(map(tensor, got))
+    if isinstance(got, list):
+        raise UnusableError("must return a tensor, got a list of numbers; write torch.tensor(...)")
+    return tensor(got)
 
 
 def _told(name: str, answer: Any, error: Exception) -> str:
@@ -117,7 +147,7 @@ def _code(answer: Any) -> Any:
     if isinstance(answer, torch.nn.Module):
         answer = answer.forward
     elif not inspect.isroutine(answer):
-        answer = answer.__init__ if isinstance(answer, type) else type(answer).__call__
+        answer = getattr(answer, "__init__" if isinstance(answer, type) else "__call__")
     return getattr(inspect.unwrap(answer), "__code__", None)
 
 
