@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from companion.files import load_tensors, save_tensors
-from companion.homework.guard import RefusedError, find_module, guard
+from companion.homework.guard import RefusedAccessError, find_module, guard
 from companion.homework.running import Failure, run
 from companion.homework.submission import definitions, left_out
 
@@ -135,12 +135,12 @@ def _refuse_the_rest(box: Path, hidden: str, modules: set[str]) -> None:
             path = os.path.realpath(os.fsdecode(details[0]))
             writes = isinstance(details[2], int) and details[2] & (os.O_WRONLY | os.O_RDWR)
             if inside(path, closed) or not inside(path, [writable] if writes else readable):
-                raise RefusedError(
+                raise RefusedAccessError(
                     f"opens the file {Path(path).name}, and a graded answer gets no files; compute "
                     "with the arguments only"
                 )
         elif event.startswith(REFUSED_EVENTS):
-            raise RefusedError(
+            raise RefusedAccessError(
                 f"asks the system for something that a graded answer does not get ({event}); "
                 "compute with the arguments only"
             )

@@ -19,6 +19,10 @@ class RefusedError(Exception):
     """A function was called that the student is asked to write."""
 
 
+class RefusedAccessError(RefusedError, PermissionError):
+    """The system was asked for what a graded answer does not get; libraries can do without it."""
+
+
 def refuse(dotted: str) -> NoReturn:
     """Called in the place of a banned function."""
     raise RefusedError(

@@ -9,6 +9,7 @@ from torch import Tensor
 from companion.homework.question import Inputs, Question, Result
 from companion.homework.running import Failure, run
 
+UNKNOWN = "it is none of the known mistakes, so compare each term with the formula"
 SITE = "https://images-from-noise.github.io/images-from-noise/book/"
 
 
@@ -56,7 +57,10 @@ def judge(
         if _agrees(other, [inputs[i] for i in differ], [results[i] for i in differ]):
             return f"is the answer of variant {variant}; take the numbers of your own notebook"
     first = differ[0]
-    return _difference(results[first], truths[first], question.tolerance, f"seed {seed}")
+    parts = getattr(question.call, "gives", ())
+    says = _difference(results[first], truths[first], question.tolerance, f"seed {seed}", parts)
+    how = _factor([(results[i], truths[i]) for i in differ], question.tolerance)
+    return says.replace(UNKNOWN, how) if how else says
 
 
 def link(see: str) -> str:
@@ -76,8 +80,30 @@ def _agrees(question: Question, inputs: Sequence[Inputs], results: Sequence[Resu
         return False
 
 
-def _difference(got: Any, truth: Any, tolerance: float, where: str) -> str:
-    """In what the two differ: kind, length, shape, dtype, or numbers."""
+def _factor(pairs: Sequence[tuple[Result, Result]], tolerance: float) -> str:
+    """The one factor or summand by which all numbers differ from the right ones, in words."""
+    firsts = [[x[0] if isinstance(x, tuple) else x for x in pair] for pair in pairs]
+    if any(got.shape != truth.shape for got, truth in firsts):
+        return ""
+    got, truth = (
+        torch.cat([x.double().flatten() for x in side]) for side in zip(*firsts, strict=True)
+    )
+    if len(got) < 2 or not torch.isfinite(got).all() or _near(got, truth, tolerance).all():
+        return ""
+    factor = got.dot(truth) / truth.dot(truth)
+    if factor and _near(got / factor, truth, tolerance).all():
+        return f"every number is {float(factor):.4g} times the right one"
+    more = (got - truth).mean()
+    if _near(got - more, truth, tolerance).all():
+        word = "more" if more > 0 else "less"
+        return f"every number is {abs(float(more)):.4g} {word} than the right one"
+    return ""
+
+
+def _difference(
+    got: Any, truth: Any, tolerance: float, where: str, parts: Sequence[str] = ()
+) -> str:
+    """In what the two differ: kind, length, shape, dtype, or numbers; the parts may have names."""
     if isinstance(truth, tuple):
         if not isinstance(got, tuple):
             return f"must return {len(truth)} tensors, got one; return them as a tuple, in order"
@@ -85,17 +111,25 @@ def _difference(got: Any, truth: Any, tolerance: float, where: str) -> str:
             return f"must return {len(truth)} tensors, got {len(got)}; return them in order"
         for i, (a, b) in enumerate(zip(got, truth, strict=True), 1):
             if not _close(a, b, tolerance):
-                return f"in result {i} of {len(truth)}: {_difference(a, b, tolerance, where)}"
+                part = parts[i - 1] if parts else f"result {i} of {len(truth)}"
+                return f"in {part}: {_difference(a, b, tolerance, where)}"
     if isinstance(got, tuple):
         return f"must return one tensor, got a tuple of {len(got)}; return the result alone"
     if got.shape != truth.shape:
+        if sorted(got.shape) == sorted(truth.shape):
+            return (
+                f"must return shape {tuple(truth.shape)}, got {tuple(got.shape)}; the dimensions "
+                "stand in another order"
+            )
         return (
             f"must return shape {tuple(truth.shape)}, got {tuple(got.shape)}; "
             "look at which dimensions are summed or averaged, and whether one of size 1 is left"
         )
+    kind = str(got.dtype).removeprefix("torch.")
     if truth.is_floating_point() and not got.is_floating_point():
-        kind = str(got.dtype).removeprefix("torch.")
         return f"must return floats, got {kind}; compute with the inputs' floats throughout"
+    if got.is_floating_point() and not truth.is_floating_point():
+        return f"must return integers, got {kind}; compute with integers throughout"
     if not torch.isfinite(got).all() and torch.isfinite(truth).all():
         return (
             "gives NaN or infinity where the right value is finite; look for a logarithm of zero, "
@@ -105,8 +139,7 @@ def _difference(got: Any, truth: Any, tolerance: float, where: str) -> str:
     place = "" if got.ndim == 0 else f" at place {_index(row, tuple(got.shape))}"
     return (
         f"gives {float(got.reshape(-1)[row]):.6g}, expected {float(truth.reshape(-1)[row]):.6g}"
-        f"{place} for a random input ({where}); it is none of the known mistakes, so compare each "
-        "term with the formula"
+        f"{place} for a random input ({where}); {UNKNOWN}"
     )
 
 

@@ -3,6 +3,7 @@
 This module runs in the student's notebook and in the grader's child process.
 """
 
+import functools
 import inspect
 import linecache
 import traceback
@@ -44,7 +45,7 @@ def run(
             torch.manual_seed(NOISE)
             got = answer(*given) if call is None else call(answer, *given)
         _unchanged(inputs, given)
-        return tuple(map(_tensor, got)) if isinstance(got, tuple | list) else _tensor(got)
+        return _results(got)
     except NotImplementedError:
         return Failure(f"there is no answer yet; write the function {name}")
     except RefusedError as refusal:
@@ -53,6 +54,16 @@ def run(
         return Failure(str(complaint))
     except Exception as error:
         return Failure(_told(name, answer, error))
+
+
+def gives(*parts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Names what a ``call`` makes of the one result of an answer, for the sentences."""
+
+    def named(call: Callable[..., Any]) -> Callable[..., Any]:
+        setattr(call, "gives", parts)  # noqa: B010
+        return call
+
+    return named
 
 
 def differentiable(answer: Callable[..., Any], *inputs: Any) -> Any:
@@ -71,9 +82,19 @@ def differentiable(answer: Callable[..., Any], *inputs: Any) -> Any:
     return got
 
 
-def _tensor(got: Any) -> Tensor:
+def tensor(got: Any) -> Tensor:
+    """A single result as it is judged.
+
+    Raises:
+        UnusableError: it is no ordinary tensor.
+    """
     if got is None:
         raise UnusableError("returned None; write return before the result")
+    if isinstance(got, tuple | list):
+        raise UnusableError(
+            f"must return one tensor, got a {type(got).__name__} of {len(got)}; return the result "
+            "alone"
+        )
     if not isinstance(got, Tensor):
         raise UnusableError(
             f"must return a tensor, got {type(got).__name__}; leave out item(), tolist(), numpy() "
@@ -87,12 +108,22 @@ def _tensor(got: Any) -> Tensor:
     return got.detach().cpu()
 
 
+def _results(got: Any) -> Result:
+    if isinstance(got, tuple) or (
+        isinstance(got, list) and any(isinstance(x, Tensor) for x in got)
+    ):
+        return tuple(map(tensor, got))
+    if isinstance(got, list):
+        raise UnusableError("must return a tensor, got a list of numbers; write torch.tensor(...)")
+    return tensor(got)
+
+
 def _told(name: str, answer: Any, error: Exception) -> str:
     """An exception in one sentence: its type, its message, and the line of the answer."""
     message = " ".join(str(error).split())[:300] or "no message"
     if isinstance(error, MemoryError) or "can't allocate memory" in message:
         return "asks for more memory than it gets; make no tensors or lists of that size"
-    code = inspect.unwrap(answer).__code__ if inspect.isroutine(answer) else None
+    code = _code(answer)
     frames = [
         (frame.f_code, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
@@ -107,6 +138,17 @@ def _told(name: str, answer: Any, error: Exception) -> str:
     quoted = f", `{text[:70]}`" if text else ""
     number = line - where.co_firstlineno + 1
     return f"raises {type(error).__name__} in line {number} of {where.co_name}{quoted}: {message}"
+
+
+def _code(answer: Any) -> Any:
+    """The code of an answer: a function, a part of one, a module, or what can be called."""
+    if isinstance(answer, functools.partial):
+        return _code(answer.func)
+    if isinstance(answer, torch.nn.Module):
+        answer = answer.forward
+    elif not inspect.isroutine(answer):
+        answer = getattr(answer, "__init__" if isinstance(answer, type) else "__call__")
+    return getattr(inspect.unwrap(answer), "__code__", None)
 
 
 def _copy(x: Any) -> Any:

@@ -25,6 +25,12 @@ ARITHMETIC = (
     ast.unaryop,
     ast.expr_context,
 )
+# The first cell of a student's notebook; nobody need look at it.
+INSTALL = """\
+import sys
+
+if "google.colab" in sys.modules:  # Google Colab does not have the book's package yet
+    %pip install -q git+https://github.com/images-from-noise/images-from-noise"""
 # What has no place in an answer; a person looks at where it stands.
 SUSPICIOUS_MODULES = set(
     """builtins ctypes dis gc importlib inspect linecache marshal mmap multiprocessing os pathlib
@@ -108,6 +114,8 @@ def notes(sources: Sequence[str]) -> list[str]:
                 "what it defines is missing"
             )
             continue
+        if sources[number - 1].strip() == _plain(INSTALL):
+            continue
         for node in ast.walk(tree):
             names = _suspects(node)
             found += [
@@ -165,7 +173,8 @@ def _suspects(node: ast.AST) -> list[str]:
         imported = [f"{node.module}.{alias.name}" for alias in node.names]
     else:
         name = getattr(node, "id", None) or getattr(node, "attr", None)
-        return [name] if name in SUSPICIOUS_NAMES else []
+        # The first cell imports sys, so nobody else need do so.
+        return [name] if name in SUSPICIOUS_NAMES or name == "sys" else []
     return [
         name
         for name in imported

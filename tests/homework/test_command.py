@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from companion import cli
-from companion.homework import assignments
+from companion.homework import assignments, grade
 from companion.homework.build import build
 from companion.homework.build.page import page
 from companion.homework.build.source import read
@@ -111,3 +111,13 @@ class HW4:
 
 def test_an_answer_in_words_has_the_points_of_its_heading() -> None:
     assert [cell.points for cell in read("hw4") if cell.answer] == [2]
+
+
+def test_what_the_builder_and_matplotlib_do_needs_no_look(tmp_path: Path) -> None:
+    build("hw5", tmp_path)
+    notebook = tmp_path / "student/hw5.ipynb"
+    given = cells(notebook)
+    assert notes(given) == []
+    assert notes([*given, "def f():\n    return sys.modules"]) == ["code cell 12, line 2: uses sys"]
+    assert "matplotlib" in "".join(given)
+    assert grade("hw5", notebook, seed=0, count=1).notes == ()

@@ -5,12 +5,8 @@ from typing import Any
 
 from companion.homework.build.links import addresses
 from companion.homework.build.source import Cell
+from companion.homework.submission import INSTALL
 
-INSTALL = """\
-import sys
-
-if "google.colab" in sys.modules:  # Google Colab does not have the book's package yet
-    %pip install -q git+https://github.com/images-from-noise/images-from-noise"""
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},

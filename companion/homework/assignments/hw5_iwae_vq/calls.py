@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion.homework.running import UnusableError
+from companion.homework.running import UnusableError, gives, tensor
 
 
+@gives("the entries", "the gradient in the vectors", "the gradient in the codebook")
 def straight_through(
     answer: Callable[..., Any], vectors: Tensor, codebook: Tensor, pull: Tensor
 ) -> Any:
@@ -16,7 +17,7 @@ def straight_through(
     given = [x.detach().requires_grad_() for x in (vectors, codebook)]
     entries = answer(*given)
     if not isinstance(entries, Tensor):
-        return entries
+        return tensor(entries)
     if entries.shape != pull.shape:
         raise UnusableError(
             f"must return shape {tuple(pull.shape)}, that of the vectors, got "
@@ -25,12 +26,13 @@ def straight_through(
     return entries, *_gradients((pull * entries).sum(), given)
 
 
+@gives("the loss", "the gradient in the vectors", "the gradient in the entries")
 def loss(answer: Callable[..., Any], vectors: Tensor, entries: Tensor) -> Any:
     """The loss, and its gradients in vectors and entries."""
     given = [x.detach().requires_grad_() for x in (vectors, entries)]
     value = answer(*given)
     if not isinstance(value, Tensor):
-        return value
+        return tensor(value)
     if value.shape:
         raise UnusableError(
             f"must return one number, got shape {tuple(value.shape)}; sum over an image and take "

@@ -25,7 +25,7 @@ def constants(variant: int = 0) -> dict[str, float]:
     return {
         "prior_mean": round(0.5 + 0.05 * step, 2),
         "cap": round(2 + 0.1 * step, 1),
-        "share": round(0.5 - 0.01 * step, 2),
+        "share": round(0.4 - 0.005 * step, 3),
         "commitment": round(0.25 + 0.05 * step, 2),
     }
 

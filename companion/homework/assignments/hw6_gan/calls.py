@@ -6,7 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from companion.homework.running import gives
 
+
+@gives("the loss", "the gradient in the logits of generated images")
 def loss_and_slope(
     answer: Callable[[Tensor, Tensor], Any], real: Tensor, fake: Tensor
 ) -> tuple[Any, Tensor]:

@@ -140,6 +140,11 @@ def _generator_loss(k: int) -> Question:
             "the logit of the share was added; subtract it (it is negative, so the logit grows)",
             PRIOR,
         ),
+        "share": Wrong(
+            lambda real, fake: _cost(fake + math.log(1 + k), 1),
+            "the logarithm of pi was subtracted; it is that of pi / (1 - pi), the logit of pi",
+            PRIOR,
+        ),
         "saturating": Wrong(
             lambda real, fake: -_cost(fake + shift, 0),
             "this is the minimax loss, whose slope vanishes where D is sure; take -E[log D]",
@@ -183,15 +188,9 @@ def _generator_loss(k: int) -> Question:
             LOGITS,
         ),
     }
-    return Question(
-        "generator_loss",
-        3,
-        inputs,
-        reference,
-        wrong,
-        ("companion.models.gan.generator_loss", "companion.models.gan.saturating_generator_loss"),
-        calls.loss_and_slope,
-    )
+    banned = ("generator_loss", "saturating_generator_loss")
+    names = tuple(f"companion.models.gan.{name}" for name in banned)
+    return Question("generator_loss", 3, inputs, reference, wrong, names, calls.loss_and_slope)
 
 
 def _smoothed_loss(s: float) -> Question:

@@ -6,9 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from companion.homework.running import gives
+
 Answer = Callable[..., Any]
 
 
+@gives("the loss", "the gradient in the real logits", "the gradient in the fake logits")
 def loss_and_slopes(answer: Answer, real: Tensor, fake: Tensor) -> tuple[Any, Tensor, Tensor]:
     """A loss and its gradients with respect to both logits, zeros where it has none."""
     logits = [real.detach().requires_grad_(), fake.detach().requires_grad_()]
@@ -17,6 +20,7 @@ def loss_and_slopes(answer: Answer, real: Tensor, fake: Tensor) -> tuple[Any, Te
         return loss, *_slopes(loss, logits)
 
 
+@gives("the penalty", "the gradient in the critic's weights")
 def penalty_and_slope(
     answer: Answer, W: Tensor, b: Tensor, w: Tensor, real: Tensor, fake: Tensor, epsilon: Tensor
 ) -> tuple[Any, Tensor]:
@@ -31,7 +35,16 @@ def penalty_and_slope(
         return penalty, *_slopes(penalty, [W])
 
 
-def what_is_between(answer: Answer, real: Tensor, fake: Tensor) -> tuple[Any, Any]:
+@gives(
+    "the points",
+    "whether all pixels of a point share an epsilon (1 is yes)",
+    "whether the images of a batch have different ones (1 is yes)",
+    "whether the draws of an image have different ones (1 is yes)",
+    "whether all lie in [0, 1] (1 is yes)",
+    "whether some lie inside, not at an end (1 is yes)",
+    "whether they are spread evenly over [0, 1] (1 is yes)",
+)
+def what_is_between(answer: Answer, real: Tensor, fake: Tensor) -> tuple[Any, ...]:
     """Zeros of the shape of the points, and which of six things are true (1) of their epsilons.
 
     The points are x = epsilon real + (1 - epsilon) fake, so epsilon can be read off them:
@@ -45,7 +58,7 @@ def what_is_between(answer: Answer, real: Tensor, fake: Tensor) -> tuple[Any, An
     """
     points = answer(real, fake)
     if not isinstance(points, Tensor) or points.ndim != 5 or points.shape[1:] != real.shape:
-        return (points * 0 if isinstance(points, Tensor) else points), torch.zeros(6)
+        return (points * 0 if isinstance(points, Tensor) else points), *torch.zeros(6)
     epsilons = ((points - fake) / (real - fake)).flatten(2)  # (draws, N, C * H * W)
     first = epsilons[..., 0]
     ordered = first.flatten().sort().values
@@ -57,7 +70,7 @@ def what_is_between(answer: Answer, real: Tensor, fake: Tensor) -> tuple[Any, An
         ((first > 1e-3) & (first < 1 - 1e-3)).any(),
     ]
     even = (ordered - torch.linspace(0, 1, len(ordered))).abs().max() < 0.1
-    return points * 0, torch.tensor([float(x) for x in [*true, all(true) and even]])
+    return points * 0, *torch.tensor([float(x) for x in [*true, all(true) and even]])
 
 
 def _slopes(result: Any, of: list[Tensor]) -> list[Tensor]:

@@ -94,8 +94,8 @@ def _between(draws: int) -> Question:
         fake = torch.randn(400, 1, 2, 2, generator=rng)
         return fake + 1 + torch.rand(400, 1, 2, 2, generator=rng), fake
 
-    def reference(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.zeros(draws, *real.shape).double(), torch.ones(6).double()
+    def reference(real: Tensor, fake: Tensor) -> tuple[Tensor, ...]:
+        return torch.zeros(draws, *real.shape).double(), *torch.ones(6).double()
 
     def mixed(epsilon: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
         def points(real: Tensor, fake: Tensor) -> Tensor:
@@ -107,8 +107,8 @@ def _between(draws: int) -> Question:
     wrong = {
         "normal": Wrong(
             mixed(lambda real: torch.randn(draws, len(real), 1, 1, 1)),
-            "epsilon is normal here, so that most points lie outside of the segment, where the "
-            "slope need not be bounded; draw it from U[0, 1]",
+            "epsilon leaves [0, 1], as a normal one does, so that points lie outside of the "
+            "segment, where the slope need not be bounded; draw it from U[0, 1]",
             PENALTY,
         ),
         "one_for_the_batch": Wrong(
