@@ -81,8 +81,10 @@ def test_every_file_is_whole_or_as_before(
 def test_nothing_else_in_the_package_writes_files() -> None:
     """A file that is opened for writing elsewhere could be left cut."""
     package = Path(cli.__file__).parents[1]
+    # The grader's two halves write into a temporary folder that is thrown away.
+    writers = {Path("files.py"), Path("homework/child.py"), Path("homework/isolation.py")}
     for path in sorted(package.rglob("*.py")):
-        if path.relative_to(package) != Path("files.py"):
+        if path.relative_to(package) not in writers:
             text = path.read_text(encoding="utf-8")
             for call in ("write_text(", "write_bytes(", 'open(path, "w', "torch.save("):
                 assert call not in text, f"{path.name}: {call}"
@@ -175,7 +177,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a model of other pictures": (
         lambda: evaluation.evaluate(models.VAE(image_shape=(3, 32, 32)), images=100),
-        r"\(1, 28, 28\), got one of \(3, 32, 32\); use companion.metrics.frechet_distance",
+        r"\(1, 28, 28\), got a model of \(3, 32, 32\); give test images of your own: evaluate",
     ),
     "a seed in words": (lambda: evaluation.evaluate(zoo.load("gan"), seed="a"), "seed must be"),  # type: ignore[arg-type]
     "a seed too long": (lambda: cli.models.sample("gan", seed=10**20), "seed must be from 0 to"),

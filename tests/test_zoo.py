@@ -19,7 +19,7 @@ from companion.models import GAN, VAE, BetaVAE
 from companion.models.classifier import Classifier
 from companion.training import train
 from companion.training.run import CHECKPOINT
-from companion.zoo import recipes, store
+from companion.zoo import recipes
 
 GENERATIVE = (
     "beta_vae",
@@ -190,21 +190,18 @@ def test_save_and_read_back(run: tuple[Path, Classifier]) -> None:
     assert {path.name for path in folder.iterdir()} == {zoo.WEIGHTS, zoo.CARD}
 
 
-def test_large_weights_are_stored_in_float16(
-    run: tuple[Path, Classifier], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_weights_are_stored_in_float16(run: tuple[Path, Classifier]) -> None:
     folder, model = run
     whole = (folder / zoo.WEIGHTS).stat().st_size
-    monkeypatch.setattr(store, "MAX_BYTES", whole * 2 // 3)
-    zoo.save(model, "classifier", folder, 1, data="none", command="none", seed=0, epochs=1)
+    made: dict[str, Any] = {"data": "none", "command": "none", "seed": 0, "epochs": 1}
+    zoo.save(model, "classifier", folder, 1, **made, most_bytes=whole * 2 // 3)
     assert (folder / zoo.WEIGHTS).stat().st_size < whole * 2 // 3
     loaded, _ = zoo.read_run(folder)
     images = torch.rand(4, 1, 28, 28)
     assert all(p.dtype == torch.float32 for p in loaded.parameters())
     torch.testing.assert_close(loaded(images), model(images), atol=0.02, rtol=0.02)
-    monkeypatch.setattr(store, "MAX_BYTES", 1000)
     with pytest.raises(ValueError, match=r"at most 1,000 are allowed; make the model smaller"):
-        zoo.save(model, "classifier", folder, 1, data="none", command="none", seed=0, epochs=1)
+        zoo.save(model, "classifier", folder, 1, **made, most_bytes=1000)
     zoo.read_run(folder)  # what was there before still loads
 
 
