@@ -335,9 +335,10 @@ def test_what_is_there_stays_there(function: Callable[[], Any]) -> None:
     assert_allowed(watch)
 
 
-# What has no tensor to leave where it is, or hands the values to a codec.
+# What has no tensor to leave where it is, reads files, or hands the values to a codec.
 ELSEWHERE = {
     *("batches_per_epoch", "copy_chance", "fashion_mnist", "ring_centers"),
+    *("folder", "read_csv", "read_idx"),
     *("png_bits_per_dimension", "webp_bits_per_dimension"),
 }
 
