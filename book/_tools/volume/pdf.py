@@ -118,11 +118,25 @@ def finished(printed: pikepdf.Pdf, volume: Volume) -> bytes:
         metadata["dc:creator"] = [imprint.author]
         metadata["dc:description"] = imprint.abstract
         metadata["pdf:Keywords"] = ", ".join(imprint.keywords)
+    _mend_bookmarks(printed, [line.title for line in volume.outline()])
     printed.Root.PageMode = pikepdf.Name.UseOutlines
     printed.Root.ViewerPreferences = pikepdf.Dictionary(DisplayDocTitle=True)
     data = io.BytesIO()
     printed.save(data, object_stream_mode=pikepdf.ObjectStreamMode.generate)
     return data.getvalue()
+
+
+def _mend_bookmarks(printed: pikepdf.Pdf, titles: list[str]) -> None:
+    """Chromium drops the space where a heading breaks into two lines."""
+    whole = {"".join(title.split()): title for title in titles}
+
+    def mend(items: list[pikepdf.OutlineItem]) -> None:
+        for item in items:
+            item.title = whole.get("".join(item.title.split()), item.title)
+            mend(item.children)
+
+    with printed.open_outline() as outline:
+        mend(outline.root)
 
 
 # ---- The document --------------------------------------------------------------------------------
