@@ -1,19 +1,22 @@
 """Training throughput against other ways of doing the same work: python -m benchmarks.throughput
 
-Two ways are timed in turn, round after round, on one thread, and the best round of each is
-compared: other programs, which share caches and cores, can only make a round longer. On a CPU it is
-the processor time that counts, so that waiting for other programs does not. Prints a table and
-writes ``benchmarks/results.json``. Takes a quarter of an hour.
+Two ways are timed in turn, round after round, on one thread. What counts is the median of the
+rounds' ratios: the two of a round stand side by side in time, so that what slows the machine down
+for longer cancels. Rounds are added until the median is known to a standard error of 0.01, or the
+most rounds are done. On a CPU it is the processor time that counts, so that waiting for other
+programs does not. Prints a table and writes ``benchmarks/results.json``. Takes half an hour.
 """
 
 import argparse
 import json
+import math
 import platform
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import torch
@@ -26,6 +29,7 @@ from companion.files import write_file
 from companion.machine import processor
 
 RESULTS = Path(__file__).with_name("results.json")
+ERROR = 0.01  # the standard error to which a ratio is measured
 IMPORT_BAR = 0.3  # seconds that `import companion` may take on top of `import torch`
 
 
@@ -42,27 +46,40 @@ def seconds(run: Run, gpu: bool) -> float:
     return time.perf_counter() - start
 
 
-def measure(comparison: Comparison, rounds: int, gpu: bool = False) -> dict[str, Any]:
-    """The best of the rounds; each round times both ways, in an order that changes."""
+def measure(comparison: Comparison, rounds: int, most: int, gpu: bool = False) -> dict[str, Any]:
+    """The median ratio; each round times both ways, in an order that changes."""
     comparison.ours()  # warm up: memory, kernels, compilation
     comparison.other()
     times: list[tuple[float, float]] = []
-    for i in range(rounds):
-        if i % 2:
+    ratio, error = 0.0, math.inf
+    while len(times) < rounds or (error > ERROR and len(times) < most):
+        if len(times) % 2:
             other, ours = seconds(comparison.other, gpu), seconds(comparison.ours, gpu)
         else:
             ours, other = seconds(comparison.ours, gpu), seconds(comparison.other, gpu)
         times.append((ours, other))
-    ours, other = (min(way) for way in zip(*times, strict=True))
-    ratio = other / ours
+        ratio, error = median([other / ours for ours, other in times])
+    ours, other = (statistics.median(way) for way in zip(*times, strict=True))
     return {
         "comparison": comparison.name,
         "images_per_second": round(comparison.images / ours),
         "other_images_per_second": round(comparison.images / other),
         "ratio": round(ratio, 3),
+        "error": round(error, 3),
+        "rounds": len(times),
         "bar": comparison.bar,
         "holds": None if comparison.bar is None else ratio >= comparison.bar,
     }
+
+
+def median(ratios: list[float]) -> tuple[float, float]:
+    """The median and its standard error, as for normal errors whose width the quartiles tell."""
+    middle = statistics.median(ratios)
+    if len(ratios) < 2:
+        return middle, math.inf
+    lower, _, upper = statistics.quantiles(ratios, n=4)
+    width = (upper - lower) / (2 * NormalDist().inv_cdf(0.75))
+    return middle, math.sqrt(math.pi / 2 / len(ratios)) * width
 
 
 def import_seconds(rounds: int) -> dict[str, Any]:
@@ -88,7 +105,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def main(rounds: int = 7, steps: int = 20, results: Path = RESULTS) -> list[dict[str, Any]]:
+def main(
+    rounds: int = 7, most: int = 40, steps: int = 20, results: Path = RESULTS
+) -> list[dict[str, Any]]:
     """Measure, print and store; ``steps`` batches a round on the CPU, twenty times so on a GPU."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -96,7 +115,7 @@ def main(rounds: int = 7, steps: int = 20, results: Path = RESULTS) -> list[dict
     imports = import_seconds(rounds)
     verdict = "holds" if imports["holds"] else "FAILS"
     print(f"import companion: {imports['seconds']} s, at most {IMPORT_BAR} s: {verdict}")
-    print(f"{'images/s':>50} {'other':>10} {'ratio':>7} {'bar':>6}")
+    print(f"{'images/s':>50} {'other':>10} {'ratio':>7} {'error':>7} {'bar':>6}")
     rows = []
 
     def first(count: int) -> LabeledImages:
@@ -104,12 +123,13 @@ def main(rounds: int = 7, steps: int = 20, results: Path = RESULTS) -> list[dict
 
     def report(comparisons: list[Comparison], gpu: bool) -> None:
         for comparison in comparisons:
-            row = measure(comparison, rounds, gpu)
+            row = measure(comparison, rounds, most, gpu)
             rows.append(row)
             verdict = {None: "", True: "holds", False: "FAILS"}[row["holds"]]
             print(
                 f"{row['comparison']:<40} {row['images_per_second']:>9,} "
-                f"{row['other_images_per_second']:>10,} {row['ratio']:>7.2f} "
+                f"{row['other_images_per_second']:>10,} {row['ratio']:>7.3f} "
+                f"{row['error']:>7.3f} "
                 f"{row['bar'] or '':>6} {verdict}",
                 flush=True,
             )
@@ -120,14 +140,15 @@ def main(rounds: int = 7, steps: int = 20, results: Path = RESULTS) -> list[dict
         report(gpu_comparisons(first(batches * ways.BATCH_SIZE)), gpu=True)
     else:
         print("no GPU: compile + bf16 not measured")
-    document = {"machine": machine(), "rounds": rounds, "import": imports, "rows": rows}
+    document = {"machine": machine(), "import": imports, "rows": rows}
     write_file(results, (json.dumps(document, indent=2) + "\n").encode())
     return rows
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="how often each pair is timed")
+    parser.add_argument("--rounds", type=int, default=7, help="at least so many of each pair")
+    parser.add_argument("--most", type=int, default=40, help="at most so many")
     parser.add_argument("--steps", type=int, default=20, help="batches of 128 images a round")
     arguments = parser.parse_args()
-    main(arguments.rounds, arguments.steps)
+    main(arguments.rounds, arguments.most, arguments.steps)

@@ -25,7 +25,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_tiny_round(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     threads = torch.get_num_threads()
     try:
-        rows = throughput.main(rounds=1, steps=1, results=tmp_path / "results.json")
+        rows = throughput.main(rounds=1, most=1, steps=1, results=tmp_path / "results.json")
     finally:
         torch.set_num_threads(threads)
     stored = json.loads((tmp_path / "results.json").read_text())

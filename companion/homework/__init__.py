@@ -9,7 +9,6 @@ from companion.homework.checking import WrongAnswerError, check
 from companion.homework.grading import Mark, Report, grade
 from companion.homework.isolation import Limits
 from companion.homework.question import Question, Wrong
-from companion.homework.running import differentiable
 from companion.homework.submission import SubmissionError
 
 __all__ = [
@@ -21,6 +20,5 @@ __all__ = [
     "Wrong",
     "WrongAnswerError",
     "check",
-    "differentiable",
     "grade",
 ]

@@ -18,6 +18,9 @@ from companion.homework.guard import RefusedError
 from companion.homework.question import Inputs, Result
 
 NOISE = 20  # the seed of torch's own generator while an answer runs
+NEW_TENSORS = (
+    "in place; compute new tensors, without operations such as x += 1, x[...] = 0 or x.add_(1)"
+)
 
 
 @dataclass(frozen=True)
@@ -66,22 +69,6 @@ def gives(*parts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return named
 
 
-def differentiable(answer: Callable[..., Any], *inputs: Any) -> Any:
-    """A ``call`` for losses: what an answer gives must have a gradient in the inputs."""
-    given = [
-        x.detach().requires_grad_() + 0 if isinstance(x, Tensor) and x.is_floating_point() else x
-        for x in inputs
-    ]
-    got = answer(*given)
-    _unchanged(inputs, given)
-    if isinstance(got, Tensor) and not got.requires_grad:
-        raise UnusableError(
-            "returns a tensor without a gradient, so nothing could be trained with it; leave out "
-            "detach(), item(), numpy() and torch.no_grad()"
-        )
-    return got
-
-
 def tensor(got: Any) -> Tensor:
     """A single result as it is judged.
 
@@ -123,6 +110,8 @@ def _told(name: str, answer: Any, error: Exception) -> str:
     message = " ".join(str(error).split())[:300] or "no message"
     if isinstance(error, MemoryError) or "can't allocate memory" in message:
         return "asks for more memory than it gets; make no tensors or lists of that size"
+    if "in-place operation" in message:  # torch's refusal to change what has a gradient
+        return f"changes an argument {NEW_TENSORS}"
     code = _code(answer)
     frames = [
         (frame.f_code, line)
@@ -158,7 +147,4 @@ def _copy(x: Any) -> Any:
 def _unchanged(inputs: Sequence[Any], given: Sequence[Any]) -> None:
     for number, (before, after) in enumerate(zip(inputs, given, strict=True), 1):
         if isinstance(before, Tensor) and not torch.equal(before, after.detach()):
-            raise UnusableError(
-                f"changes its argument number {number} in place; compute new tensors, without "
-                "operations such as x += 1, x[...] = 0 or x.add_(1)"
-            )
+            raise UnusableError(f"changes its argument number {number} {NEW_TENSORS}")

@@ -139,6 +139,8 @@ def test_what_is_banned_exists_and_refuses(homework: str, name: str) -> None:
     for dotted in question(homework, name).banned:
         _, _, thing = find(dotted)
         with guard([dotted]):
+            if inspect.isbuiltin(thing):  # only its names can be exchanged
+                _, _, thing = find(dotted)
             says = run("it", lambda thing=thing: thing(), ())
             assert isinstance(says, Failure), dotted
             assert says.says.startswith(f"calls {dotted}"), says

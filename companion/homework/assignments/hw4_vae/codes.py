@@ -1,12 +1,15 @@
 """Homework 4, questions 1 and 2: what a code costs, and how it is drawn."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
+from companion.homework.assignments.hw4_vae import calls
 from companion.homework.question import Question, Wrong
-from companion.homework.running import differentiable
 
 N, LATENT = 5, 4
 RATE = "vae/vae#eq-vae-rate"
@@ -17,6 +20,16 @@ GUIDE = "reference/field_guide#variational-autoencoders"
 def codes(rng: torch.Generator, m: float) -> tuple[Tensor, Tensor]:
     """Means and log-variances of some images, shape (N, LATENT)."""
     return m + torch.randn(N, LATENT, generator=rng), torch.randn(N, LATENT, generator=rng)
+
+
+def with_gradients(call: Callable[..., Any], right: Callable[..., Tensor]) -> Callable[..., Any]:
+    """The reference of a question whose gradients are judged, in float64."""
+
+    def reference(*inputs: Tensor) -> Any:
+        with torch.enable_grad():
+            return call(right, *(x.double() for x in inputs))
+
+    return reference
 
 
 def _q(mu: Tensor, logvar: Tensor) -> Normal:
@@ -104,6 +117,12 @@ def rate(m: float) -> Question:
             "- logvar is missing; without it a code without any noise would cost nothing extra",
             RATE,
         ),
+        "mean_detached": Wrong(
+            lambda mu, logvar: over(mu.detach(), logvar).sum(1),
+            "the value is right, but mu is detached, so nothing pulls the encoder's mean to the "
+            "prior; leave out detach()",
+            RATE,
+        ),
         "cross_entropy": Wrong(
             lambda mu, logvar: F.softplus(-mu).sum(1),
             "this is the cross-entropy between a vector of ones and the code; the rate is a "
@@ -115,7 +134,7 @@ def rate(m: float) -> Question:
         "rate",
         3,
         lambda rng: codes(rng, m),
-        right,
+        with_gradients(calls.of_code, right),
         wrong,
         banned=(
             "companion.models.vae.gaussian_kl",
@@ -123,7 +142,7 @@ def rate(m: float) -> Question:
             "companion.metrics.divergences.gaussian_kl_divergence",
             "torch.distributions.kl.kl_divergence",
         ),
-        call=differentiable,
+        call=calls.of_code,
     )
 
 
@@ -141,6 +160,17 @@ def draw(t: float) -> Question:
         return normal.icdf(standard.cdf(noise.double()))
 
     wrong = {
+        "mean_detached": Wrong(
+            lambda mu, logvar, noise: mu.detach() + t * (0.5 * logvar).exp() * noise,
+            "the value is right, but mu is detached, so no gradient of the reconstruction reaches "
+            "the encoder's mean; leave out detach()",
+            DRAW,
+        ),
+        "own_noise": Wrong(
+            lambda mu, logvar, noise: mu + t * (0.5 * logvar).exp() * torch.randn_like(mu),
+            "noise is drawn anew; use the argument noise, so that the draw can be repeated",
+            DRAW,
+        ),
         "no_scale": Wrong(
             lambda mu, logvar, noise: mu + t * noise,
             "the noise is added without its scale sigma, so no gradient of the reconstruction "
@@ -197,8 +227,8 @@ def draw(t: float) -> Question:
         "draw",
         2,
         inputs,
-        right,
+        with_gradients(calls.of_code, right),
         wrong,
         banned=("companion.models.vae.reparameterize",),
-        call=differentiable,
+        call=calls.of_code,
     )

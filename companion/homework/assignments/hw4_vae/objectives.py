@@ -8,9 +8,17 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Independent
 from torch.nn import functional as F
 
-from companion.homework.assignments.hw4_vae.codes import GUIDE, LATENT, RATE, N, codes, rates
+from companion.homework.assignments.hw4_vae import calls
+from companion.homework.assignments.hw4_vae.codes import (
+    GUIDE,
+    LATENT,
+    RATE,
+    N,
+    codes,
+    rates,
+    with_gradients,
+)
 from companion.homework.question import Question, Wrong
-from companion.homework.running import differentiable
 
 PIXELS = (1, 6, 6)
 ELBO = "vae/vae#eq-vae-elbo"
@@ -134,7 +142,7 @@ def negative_elbo(m: float) -> Question:
         "negative_elbo",
         3,
         inputs,
-        right,
+        with_gradients(calls.of_loss, right),
         wrong,
         banned=(
             "companion.likelihoods.bernoulli_log_prob",
@@ -142,7 +150,7 @@ def negative_elbo(m: float) -> Question:
             "companion.models.vae.VAE.loss",
             "companion.models.iwae.importance_bound",
         ),
-        call=differentiable,
+        call=calls.of_loss,
     )
 
 
@@ -233,6 +241,12 @@ def free_bits(m: float, free: float) -> Question:
             "the free nats are taken for bits; despite the method's name they are given in nats",
             FREE,
         ),
+        "mean_detached": Wrong(
+            lambda mu, logvar: clamped(mu.detach(), logvar, least),
+            "the value is right, but mu is detached, so nothing pulls the encoder's mean to the "
+            "prior; leave out detach()",
+            FREE,
+        ),
         "standard_normal": Wrong(
             lambda mu, logvar: clamped(mu, logvar, least, 0.0),
             "the rate is the one for the prior N(0, I); this model's prior has another mean",
@@ -243,8 +257,8 @@ def free_bits(m: float, free: float) -> Question:
         "free_bits",
         2,
         inputs,
-        right,
+        with_gradients(calls.of_code, right),
         wrong,
         banned=("companion.models.beta_vae.BetaVAE.loss",),
-        call=differentiable,
+        call=calls.of_code,
     )

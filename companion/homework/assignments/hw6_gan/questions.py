@@ -295,5 +295,5 @@ def _sides(d: int) -> Question:
             SIZE,
         ),
     }
-    banned = ("torch.nn.ConvTranspose2d",)
+    banned = ("torch.nn.ConvTranspose2d", "torch.nn.functional.conv_transpose2d")
     return Question("sides", 2, inputs, reference, wrong, banned)

@@ -293,5 +293,6 @@ def _normalized(c: float) -> Question:
     banned = (
         "torch.nn.utils.spectral_norm",
         "torch.nn.utils.parametrizations.spectral_norm",
+        *(f"torch.linalg.{name}" for name in ("svd", "svdvals", "norm", "matrix_norm")),
     )
     return Question("normalized", 3, inputs, reference, wrong, banned)

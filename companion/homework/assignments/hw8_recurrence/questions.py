@@ -18,10 +18,10 @@ KEEP = "rnn/gates#eq-gates-bias"
 
 
 def constants(variant: int) -> dict[str, int | float]:
-    """Of a variant; those from 0 to 49 all differ."""
+    """Of a variant; those from 0 to 49 all differ, and no leak is 1/2, which equals 1 - leak."""
     step = variant % 50
     return {
-        "leak": round(0.3 + step / 100, 2),
+        "leak": round(0.3 + 0.011 * step, 3),
         "keep": round(1 + step / 20, 2),
         "temperature": round(1.5 + step / 20, 2),
     }
