@@ -62,9 +62,11 @@ def test_sections_that_train_are_named_once(tmp_path: Path) -> None:
         code("train(model, x, epochs=1)"),
         code("for i in range(3):\n    train(model, x, epochs=1)"),
         markdown("## Later"),
-        code("model.train()"),
+        code("model.train()\ndef fitted(x):\n    return evaluation.fit_features(x)"),
+        markdown("## Its own function"),
+        code("features = fitted(x)"),
     )
-    assert list(teaching.trains(path)) == ["Live"]
+    assert list(teaching.trains(path)) == ["Live", "Its own function"]
 
 
 def test_the_page_names_every_chapter_in_its_plan_of_a_term() -> None:

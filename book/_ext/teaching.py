@@ -24,6 +24,7 @@ from book._tools.cells import parse
 from companion.cli.calibration import REFERENCE
 
 TIMES = ROOT / "book" / "reference" / "times.json"
+TRAINERS = {"train", "fit_features"}  # functions of companion
 BOX = re.compile(r":::\{admonition\} Goals\n:name: (goals-[\w-]+)\n(.*?)^:::$", re.S | re.M)
 GOAL = re.compile(r"^- \*\*G(\d+)\*\* (.*?)[;.]$", re.M)
 
@@ -47,18 +48,30 @@ def goals(path: Path) -> tuple[str, list[str]] | None:
 
 
 def trains(path: Path) -> Iterator[str]:
-    """The sections whose cells train a model, in order."""
+    """The sections whose cells train a model, by themselves or by a function of the chapter."""
     section = "the opening"
     seen = set()
+    trainers = set(TRAINERS)
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "markdown":
             headings = re.findall(r"^## +(.+)$", cell.source, re.M)
             section = headings[-1].strip() if headings else section
-        elif cell.cell_type == "code" and section not in seen:
-            calls = [node for node in ast.walk(parse(cell.source)) if isinstance(node, ast.Call)]
-            if any(getattr(call.func, "id", "") == "train" for call in calls):
-                seen.add(section)
-                yield section
+        elif cell.cell_type == "code":
+            for statement in parse(cell.source).body:
+                if not _called(statement) & trainers:
+                    continue
+                if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+                    trainers.add(statement.name)
+                elif section not in seen:
+                    seen.add(section)
+                    yield section
+
+
+def _called(statement: ast.stmt) -> set[str]:
+    """The last names of what a statement calls; `model.train()` trains nothing."""
+    calls = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    names = {getattr(call, "id", "") for call in calls}
+    return names | {getattr(call, "attr", "") for call in calls} - {"train"}
 
 
 class LearningGoals(GeneratedMarkdown):

@@ -55,15 +55,16 @@ def homework_grade(
     ] = None,
 ) -> None:
     """Grade submissions: their definitions only, in a process without network and answers."""
+    from companion.homework import assignments
     from companion.homework.grading import grade, table
-    from companion.homework.submission import SubmissionError
 
+    assignments.questions(homework, variant)  # a wrong name is said once, before any work
     reports = []
     for path in submissions:
         try:
             reports.append(grade(homework, path, variant=variant, seed=seed))
             typer.echo(str(reports[-1]))
-        except SubmissionError as error:
+        except Exception as error:  # one submission must not lose the points of the others
             typer.echo(f"{path}: not graded: {error}", err=True)
     if csv is not None:
         from companion.files import write_file

@@ -18,7 +18,7 @@ UNITS = "start/data#why-bits-probability-is-file-size"
 
 
 def constants(variant: int = 0) -> dict[str, float]:
-    """The guard's share, the weight of p in the mixture, and the price of a way to the right."""
+    """The guard's share, the weight of p in the mixture, and the price of a move to the right."""
     step = variant % 50
     return {
         "guard": round(0.05 + 0.005 * step, 3),
@@ -226,8 +226,8 @@ def _js_divergence(weight: float) -> Question:
 
 
 def _transport_work(uphill: float) -> Question:
-    def price(way: Tensor, right: float = uphill, left: float = 1) -> Tensor:
-        return right * way.clamp(min=0) + left * (-way).clamp(min=0)
+    def price(move: Tensor, right: float = uphill, left: float = 1) -> Tensor:
+        return right * move.clamp(min=0) + left * (-move).clamp(min=0)
 
     def reference(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
         # Grain by grain: the share u of the heap to the left of a grain is that of its place
@@ -244,8 +244,8 @@ def _transport_work(uphill: float) -> Question:
     wrong = {
         "densities": Wrong(
             lambda p, q, x: _integral(price(p - q), x),
-            "the densities were subtracted, which says nothing of the way; subtract the cumulative "
-            "distributions F and G",
+            "the densities were subtracted, which says nothing of distance; subtract the "
+            "cumulative distributions F and G",
             WORK,
         ),
         "one step": Wrong(
@@ -261,7 +261,7 @@ def _transport_work(uphill: float) -> Question:
         "one price": Wrong(
             lambda p, q, x: _integral(ahead(p, q, x).abs(), x),
             "this is the Wasserstein distance with one price for both directions; to the right a "
-            "unit of way costs more",
+            "unit of length costs more",
             WORK,
         ),
         "prices exchanged": Wrong(
@@ -277,8 +277,8 @@ def _transport_work(uphill: float) -> Question:
         ),
         "means": Wrong(
             lambda p, q, x: price(_integral(ahead(p, q, x), x)),
-            "this is the way between the two means: what goes to the right and what goes to the "
-            "left were set off against each other",
+            "this is the distance between the two means: what goes to the right and what goes to "
+            "the left were set off against each other",
             "start/distances#eq-distances-projection",
         ),
         "squared": Wrong(

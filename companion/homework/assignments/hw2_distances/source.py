@@ -5,8 +5,8 @@
 # the Wasserstein distance. *Read first:* [How far apart are two distributions?](start/distances).
 # *Time:* about 75 minutes. *Points:* 13.
 #
-# Densities are given on a grid: `x` has shape `(G,)` and a constant step $h$; `p` and `q` have
-# shape `(N, G)`, one density a row, all positive, and $h \sum_i p_i = 1$ in each row. An integral
+# Densities are given on a grid: `x` has shape `(K,)` and a constant step $h$; `p` and `q` have
+# shape `(N, K)`, one density a row, all positive, and $h \sum_i p_i = 1$ in each row. An integral
 # is $h$ times the sum over the grid. Return one number for each row, shape `(N,)`; divergences in
 # nats.
 #
@@ -24,7 +24,7 @@ from torch import Tensor
 #
 # Where the model $q$ says "never" and the data $p$ occur all the same, $\mathrm{KL}(p\,\|\,q)$ is
 # infinite. A cautious model gives a share $\alpha = VARIANT.guard$ of its mass to the uniform
-# density $r$ on the grid, the same number at each of the $G$ points with $h \sum_i r_i = 1$:
+# density $r$ on the grid, the same number at each of the $K$ points with $h \sum_i r_i = 1$:
 #
 # $$
 # \tilde q = (1 - \alpha)\, q + \alpha\, r .
@@ -73,9 +73,9 @@ def js_divergence(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
 # %% [markdown]
 # ## Question 3: uphill costs more (4 points)
 #
-# $p$ is a heap of earth and $q$ a hole of the same size, as in the chapter. But the ground rises
-# to the right: carrying one unit of mass by one unit of way costs VARIANT.uphill to the right and
-# 1 to the left. On the line it is still best that no two grains cross. With the cumulative
+# $p$ is a heap of earth and $q$ a hole of the same size, as in the chapter. But the ground rises to
+# the right: carrying one unit of mass by one unit of length costs VARIANT.uphill to the right and 1
+# to the left. On the line it is still best that no two grains cross. With the cumulative
 # distributions $F$ of $p$ and $G$ of $q$, just $F(x) - G(x)$ must then pass $x$ to the right where
 # that is positive, and $G(x) - F(x)$ to the left where that is. So the second integral of [the
 # Wasserstein distance](start/distances#eq-distances-wasserstein) becomes
@@ -103,7 +103,7 @@ def transport_work(p: Tensor, q: Tensor, x: Tensor) -> Tensor:
 # ## Question 4: which one shows the way? (3 points, in words)
 #
 # The cell below moves a narrow bell $q$ away from an equally narrow bell $p$ at 0 and draws your
-# three functions of the way $\theta$. Run it and answer in five to eight sentences.
+# three functions of the distance $\theta$. Run it and answer in five to eight sentences.
 #
 # 1. Around $\theta = 3$ the two bells do not meet. Which of the three curves has a slope there,
 #    and what does it mean for a generator that is trained by following the slope?
