@@ -27,7 +27,7 @@ MEBIBYTE = 1024 * 1024
 
 
 def run(*command: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, **kwargs)
+    return subprocess.run(command, capture_output=True, text=True, **kwargs)
 
 
 def python(code: str, **kwargs: Any) -> str:

@@ -133,7 +133,6 @@ def test_no_macro_of_the_book_is_left_and_no_command_is_unknown(name: str) -> No
     assert unknown - {"begin", "end", "tag", "big", "Big"} == set()
 
 
-@pytest.mark.timeout(3600)
 def test_mathjax_without_macros_typesets_all_formulas(browser: Browser) -> None:  # noqa: F811
     """What JupyterLab and Colab do: an unknown command would be red, a fault `merror`."""
     every = [formula for name in CHAPTERS for formula in formulas(name)]
@@ -209,7 +208,6 @@ def test_solutions_stay_on_the_site(name: str) -> None:
     assert words(name).count("[Solution](") == solutions
 
 
-@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", ["start/data", "start/quickstart"])  # the second raises errors
 def test_it_runs_from_an_empty_folder(tmp_path: Path, name: str) -> None:
     shutil.copy(SITE / WITHOUT / f"{name}.ipynb", tmp_path / "chapter.ipynb")

@@ -109,7 +109,7 @@ def test_a_command_that_is_ended_leaves_a_checkpoint_and_says_so(name: str, tmp_
         "cli.main()\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=600
+        [sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True
     )
     assert result.returncode == 128 + getattr(signal, name), result.stderr
     assert "stopped; the same command resumes it from mine" in result.stderr

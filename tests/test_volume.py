@@ -27,7 +27,7 @@ OPF = "{http://www.idpf.org/2007/opf}"
 LAST = "Solutions"  # what stands behind the pages of the site
 NCNAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -35,7 +35,7 @@ def verify(*paths: Path, threads: int = 1) -> Verdict:
     environment |= {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
     command = [
         *(sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"),
-        *("--nbval-sanitize-with", str(SANITIZE), "--nbval-cell-timeout", "300"),
+        *("--nbval-sanitize-with", str(SANITIZE), "--nbval-cell-timeout", "3600"),
         *("-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", "--color=no", "-q"),
         *map(str, paths),
     ]

@@ -65,7 +65,6 @@ def test_the_bars_of_a_well_known_script_hold(stored: experiments.Result) -> Non
     assert max(likelihoods) <= 238.9
 
 
-@pytest.mark.timeout(1200)  # some 130 seconds on one core
 def test_one_point_comes_out_again(stored: experiments.Result) -> None:
     try:
         fashion_mnist("test", full=True)
