@@ -1,5 +1,6 @@
 """What all tests share: none depends on another, or on how and where it was started."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import settings
+
+# Options for this run of pytest are not for those that its tests start.
+os.environ.pop("PYTEST_ADDOPTS", None)
 
 # Properties are checked without a deadline: a busy machine is no failure.
 settings.register_profile("unhurried", deadline=None)

@@ -34,7 +34,7 @@ def told(cell, cell_index):
     done = sum(c.cell_type == "code" for c in notebook.cells[: cell_index + 1])
     print(f"\\r    {path.stem}: cell {done} of {codes}", end="", flush=True)
 place = {"metadata": {"path": str(path.parent)}}
-NotebookClient(notebook, timeout=1200, startup_timeout=300, kernel_name="python3", resources=place,
+NotebookClient(notebook, timeout=None, startup_timeout=600, kernel_name="python3", resources=place,
     on_cell_start=lambda cell, cell_index, **_: cell.cell_type == "code" and told(cell, cell_index)
 ).execute()
 print()
