@@ -16,7 +16,13 @@ import pytest
 from bs4 import BeautifulSoup
 
 from book._tools.volume import epub, pdf
-from book._tools.volume.browser import NoBrowserError, chromium
+from book._tools.volume.browser import (
+    NoBrowserError,
+    StuckBrowserError,
+    answering_within,
+    chromium,
+    opened,
+)
 from book._tools.volume.contents import entries
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,6 +68,14 @@ def titles() -> list[str]:
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> pdf.Report:
     return pdf.make(ROOT, tmp_path_factory.mktemp("pdf"))
+
+
+def test_a_browser_that_gives_no_answer_is_ended(tmp_path: Path) -> None:
+    source = tmp_path / "page.html"
+    source.write_text("<p>text</p>", "utf-8")
+    with pytest.raises(StuckBrowserError, match="no answer within 1 seconds"):
+        with opened(source) as page, answering_within(1):
+            page.evaluate("new Promise(() => {})")
 
 
 @pytest.fixture(scope="module")

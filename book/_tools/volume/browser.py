@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+import psutil
+from playwright.sync_api import Error, Page, sync_playwright
 
 FLAGS = [
     "--no-sandbox",
@@ -56,6 +58,41 @@ def opened(path: Path) -> Iterator[Page]:
             )
             page.goto(path.as_uri(), wait_until="load")
             yield page
+
+
+class StuckBrowserError(RuntimeError):
+    """Chromium gave no answer."""
+
+
+@contextmanager
+def answering_within(seconds: float) -> Iterator[None]:
+    """End Chromium if what is asked of it within takes longer.
+
+    On an overloaded machine the process that composes a PDF can end before it is used, and
+    Chromium then waits for it without an end.
+
+    Raises:
+        StuckBrowserError: it took longer.
+    """
+
+    def end() -> None:
+        for child in psutil.Process().children(recursive=True):
+            if "chrom" in child.name().lower():
+                child.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    except Error as error:
+        if timer.is_alive():  # a fault of its own
+            raise
+        raise StuckBrowserError(
+            f"Chromium gave no answer within {seconds:g} seconds and was ended; close other "
+            "programs and start again"
+        ) from error
+    finally:
+        timer.cancel()
 
 
 def scripts(settings: dict[str, Any], site: Path) -> str:

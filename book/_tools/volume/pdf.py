@@ -18,13 +18,15 @@ import matplotlib
 import pikepdf
 import playwright.sync_api
 
-from book._tools.volume.browser import opened, scripts
+from book._tools.volume.browser import StuckBrowserError, answering_within, opened, scripts
 from book._tools.volume.pages import HEADINGS, Page
 from book._tools.volume.stage import HERE, NAME, Line, Volume, gather, place_images
 from companion.files import write_file
 
 WIDTH, HEIGHT, MARGIN = 7.0, 10.0, 0.75  # inches
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # the same on every machine
+PRINTING = 1200.0  # seconds for one print, which takes half a minute
+ATTEMPTS = 3
 COLUMN = round((WIDTH - 2 * MARGIN) * 96)  # CSS pixels
 
 
@@ -64,6 +66,7 @@ def make(root: Path, folder: Path) -> Report:
     Raises:
         MissingPageError: if the site is not built.
         NoBrowserError: if there is no Chromium.
+        StuckBrowserError: if it printed nothing, three times.
     """
     site, stage, target = root / "_build" / "html", folder / "volume", folder / f"{NAME}.pdf"
     say("gathering the pages of the site")
@@ -71,6 +74,25 @@ def make(root: Path, folder: Path) -> Report:
     place_images(volume, site, stage)
     source = stage / "book.html"
     source.write_text(document(volume, site), encoding="utf-8")
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            printed, shrunk, resolution, faults = _typeset_and_printed(source)
+            break
+        except StuckBrowserError as error:
+            if attempt == ATTEMPTS:
+                raise
+            say(f"once more: {error}")
+    write_file(target, finished(printed, volume))
+    sizes = [(str(anchor), int(percent)) for anchor, percent in shrunk]
+    return Report(target, len(printed.pages), sizes, resolution, faults)
+
+
+def say(what: str) -> None:
+    print(f"==> {what}", file=sys.stderr, flush=True)
+
+
+def _typeset_and_printed(source: Path) -> tuple[pikepdf.Pdf, Any, Any, Any]:
+    """The PDF as Chromium makes it, and what `Report` says of formulas, images and faults."""
     with opened(source) as page:
         page.emulate_media(media="print")
         page.set_viewport_size({"width": COLUMN, "height": 1000})
@@ -87,17 +109,12 @@ def make(root: Path, folder: Path) -> Report:
             printed = pikepdf.open(io.BytesIO(_print(page)))
             if page_numbers(printed) == numbers:
                 break
-    write_file(target, finished(printed, volume))
-    sizes = [(str(anchor), int(percent)) for anchor, percent in shrunk]
-    return Report(target, len(printed.pages), sizes, resolution, faults)
-
-
-def say(what: str) -> None:
-    print(f"==> {what}", file=sys.stderr, flush=True)
+    return printed, shrunk, resolution, faults
 
 
 def _print(page: playwright.sync_api.Page) -> bytes:
-    return page.pdf(prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
+    with answering_within(PRINTING):
+        return page.pdf(prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
 
 
 def page_numbers(document: pikepdf.Pdf) -> dict[str, int]:
