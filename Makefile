@@ -79,7 +79,7 @@ unit: $(INSTALLED)  ## test the package only (three minutes on two cores)
 	@echo "==> pytest: the package"
 	@$(TEST_ENV) $(BIN)/pytest -n 2 -m 'not slow'
 
-test: $(INSTALLED) $(SITE) check  ## run every check and every test (half an hour on two cores)
+test: $(INSTALLED) $(SITE) check  ## run every check and every test (three quarters of an hour on two cores)
 	@echo "==> pytest: package, notebooks under one thread, site"
 	@$(TEST_ENV) $(BIN)/pytest -n 2 --cov --cov-report=term --cov-fail-under=90
 
