@@ -75,7 +75,7 @@ check: $(INSTALLED)  ## check style and types (seconds)
 	@echo "==> mypy: types"
 	@$(BIN)/mypy
 
-unit: $(INSTALLED)  ## test the package only (three minutes on two cores)
+unit: $(INSTALLED)  ## test the package only, without its homework (three minutes on two cores)
 	@echo "==> pytest: the package"
 	@$(TEST_ENV) $(BIN)/pytest -n 2 -m 'not slow'
 

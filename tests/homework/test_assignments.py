@@ -20,6 +20,8 @@ from companion.homework.running import Failure, run
 from companion.homework.submission import definitions, notes
 from tests.homework.cases import solutions
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 HOMEWORKS = list(assignments.listed())
 SEEDS = range(5)

@@ -11,6 +11,8 @@ from companion.homework.grading import Report
 from companion.homework.isolation import Limits
 from tests.homework.cases import CHEATING, solutions
 
+pytestmark = pytest.mark.slow
+
 # Each of them answers question 1 without having written it.
 ATTACKS = {
     "alias": CHEATING,
